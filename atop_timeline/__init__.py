@@ -1,0 +1,1 @@
+"""Forensic timelines from atop raw logs."""

@@ -1,0 +1,161 @@
+"""Evidence in, a complete timeline out: the samples of every log through every parser."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from atop_timeline import plugins
+from atop_timeline.errors import EvidenceError, UnknownLayout, WrongParser
+from atop_timeline.events import Events
+from atop_timeline.evidence import Evidence, LogFile, Problem, distinct_paths
+from atop_timeline.plugins import Parser
+from atop_timeline.rawlog import LAST_SECOND, Damage, RawLog, Samples
+from atop_timeline.timeline import ALL_TIME, SAMPLE, LogOrigin, Timeline
+
+
+@dataclass
+class LogReport:
+    """What was read of a log, and what was lost; times are seconds since 1970 UTC."""
+
+    file: LogFile
+    hostname: str = ""
+    atop_version: str = ""
+    samples: int = 0
+    first: int | None = None
+    last: int | None = None
+    damages: list[Damage] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What was searched, found, read and lost."""
+
+    logs: list[LogReport] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    searched: list[str] = field(default_factory=list)
+    repeated_samples: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was damaged or unreadable."""
+        return not any(each.serious for each in self.problems) and not any(each.damages for each in self.logs)
+
+
+class Extraction(NamedTuple):
+    """A timeline, which the caller closes, and how it came about."""
+
+    timeline: Timeline
+    report: Report
+
+
+class Progress(NamedTuple):
+    """How far the reading is, in bytes of all logs."""
+
+    done: int
+    total: int
+    log: LogFile
+
+
+def extract(
+    paths: Sequence[str],
+    *,
+    log_paths: Sequence[str] = (),
+    only: Collection[str] | None = None,
+    period: tuple[int, int] = ALL_TIME,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Extraction:
+    """The timeline of all logs in some images, folders and logs.
+
+    `log_paths` are globs of further places where logs may lie; `only` names the event types to make (`starts`,
+    `exits`, `observations`, `threads`); `period` is the first microsecond since 1970 to show and the first one
+    not to. What cannot be read is told in the report, and the rest goes on.
+    """
+    report = Report()
+    logs = [log for path in distinct_paths(paths) for log in _logs(path, log_paths, report)]
+    parsers = plugins.parsers().values()
+    types = [each for parser in parsers for each in parser.event_types]
+    chosen = [each for each in types if (each.default if only is None else each.name in only)]
+    timeline = Timeline(chosen, [each for parser in parsers for each in parser.staging], period)
+    reading = _Reading(timeline, list(parsers), {each.name for each in chosen}, report, progress)
+    try:
+        reading.read(logs)
+    except BaseException:
+        timeline.close()
+        raise
+    return Extraction(timeline, report)
+
+
+def _logs(path: str, log_paths: Sequence[str], report: Report) -> list[LogFile]:
+    """The logs of a piece of evidence; one that cannot be opened is told as a problem."""
+    try:
+        evidence = Evidence(path, log_paths)
+        logs = list(evidence.logs())
+    except EvidenceError as error:
+        report.problems.append(Problem(path, str(error), serious=True))
+        return []
+    report.problems += evidence.problems
+    report.searched += evidence.searched
+    return logs
+
+
+@dataclass
+class _Reading:
+    """The way of all logs into a timeline."""
+
+    timeline: Timeline
+    parsers: list[Parser]
+    wanted: Collection[str]
+    report: Report
+    progress: Callable[[Progress], None]
+
+    def read(self, logs: Sequence[LogFile]) -> None:
+        total, done = sum(each.size for each in logs), 0
+        for log_id, file in enumerate(logs):
+            self._read_log(log_id, file, Progress(done, total, file))
+            done += file.size
+        self.report.repeated_samples = self.timeline.complete()
+        for parser in self.parsers:
+            parser.finish(self.timeline)
+
+    def _read_log(self, log_id: int, file: LogFile, start: Progress) -> None:
+        report = LogReport(file)
+        try:
+            with file.open() as stream:
+                log = RawLog(stream, file.users)
+                report.hostname, report.atop_version, report.damages = log.hostname, log.atop_version, log.damages
+                origin = LogOrigin(log.hostname, file.evidence, file.volume, file.path, log.atop_version)
+                self.timeline.add_log(log_id, origin)
+                self.report.logs.append(report)
+                for samples in log.blocks():
+                    self._read_samples(log_id, samples, report)
+                    self.progress(start._replace(done=start.done + log.position))
+        except (WrongParser, UnknownLayout, OSError) as error:
+            where = " ".join(filter(None, (file.evidence, file.volume, file.path)))
+            self.report.problems.append(Problem(where, str(error), serious=True))
+
+    def _read_samples(self, log_id: int, samples: Samples, report: LogReport) -> None:
+        times = samples.records["curtime"].astype(np.int64)
+        report.samples += len(times)
+        report.first = min(int(times.min()), report.first if report.first is not None else LAST_SECOND)
+        report.last = max(int(times.max()), report.last or 0)
+        self.timeline.insert(log_id, _sample_events(samples))
+        for parser in self.parsers:
+            for events in parser.parse(samples, self.wanted):
+                self.timeline.insert(log_id, events)
+
+
+def _sample_events(samples: Samples) -> Events:
+    """The samples themselves, for the timeline's table of them."""
+    digests = np.frombuffer(b"".join(samples.digests), np.int64).reshape(-1, 2)
+    columns = {
+        "time_us": samples.records["curtime"].astype(np.int64) * 1_000_000,
+        "sample": samples.first + np.arange(len(samples.records)),
+        "entry": np.zeros(len(samples.records), np.int64),
+        "offset": samples.offsets,
+        "sample_interval": samples.records["interval"].astype(np.int64),
+        "digest_high": digests[:, 0],
+        "digest_low": digests[:, 1],
+    }
+    return Events(SAMPLE, columns, ())

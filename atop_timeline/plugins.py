@@ -1,0 +1,58 @@
+"""Parsers and formatters, found by their entry points: ours, and by the same door anybody's."""
+
+from collections.abc import Collection, Iterator
+from importlib.metadata import entry_points
+from typing import BinaryIO, Protocol
+
+from atop_timeline.events import Events, EventType
+from atop_timeline.rawlog import Samples
+from atop_timeline.timeline import Timeline
+
+
+class Parser(Protocol):
+    """Makes events of one kind out of samples.
+
+    What samples say by themselves, `parse` gives; what only all logs together say, `finish`.
+    """
+
+    name: str
+    event_types: tuple[EventType, ...]
+    staging: tuple[EventType, ...]
+    """What `parse` yields for `finish` to read, and nobody else."""
+
+    def parse(self, samples: Samples, wanted: Collection[str]) -> Iterator[Events]:
+        """The events of some samples of one log; of types that are not wanted none need come."""
+        ...
+
+    def finish(self, timeline: Timeline) -> None:
+        """Fills the timeline's tables from those of `staging`, in SQL."""
+        ...
+
+
+class Formatter(Protocol):
+    """Writes a timeline for the tools that read one format."""
+
+    name: str
+    suffix: str
+    description: str
+    loses: str
+    """What of an event does not come through, in one line."""
+
+    def write(self, timeline: Timeline, stream: BinaryIO) -> int:
+        """Writes all events and gives their number."""
+        ...
+
+
+def parsers() -> dict[str, Parser]:
+    """All parsers, by name and in the order of names."""
+    return _loaded("atop_timeline.parsers")
+
+
+def formatters() -> dict[str, Formatter]:
+    """All formatters, by name and in the order of names."""
+    return _loaded("atop_timeline.formatters")
+
+
+def _loaded(group: str):
+    found = sorted(entry_points(group=group), key=lambda each: each.name)
+    return {each.name: each.load()() for each in found}

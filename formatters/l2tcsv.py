@@ -1,0 +1,2 @@
+"""x"""
+class L2tCsv: pass

@@ -1,0 +1,3 @@
+"""x"""
+class TimesketchCsv: pass
+class TimesketchJsonl: pass

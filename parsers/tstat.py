@@ -1,0 +1,212 @@
+"""The numbers of a task as columns of events: name, unit, and the field of tstat that each comes from.
+
+What the fields mean: photoproc.h and photoproc.c of atop. Left out is what atop does not fill (rio and wio
+repeat rsz and wsz, cgroupix is for display only) and what is reserved.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atop_timeline import rawlog
+from atop_timeline.events import Column, Kind
+from atop_timeline.rawlog import Samples
+
+KIB, SECTOR = 1024, 512
+
+
+class Given(Enum):
+    """When a field holds what its name says, and not stale memory or a zero that means nothing."""
+
+    ALWAYS = "in every task"
+    IO = "where the sample has I/O statistics"
+    NET = "where netatop was running"
+    GPU = "where atopgpud was running and the task used a GPU"
+    POSITIVE = "where above 0"
+    LIMIT = "of a process where the sample has cgroups; -1 is no limit, -2 undefined"
+
+
+class Field(NamedTuple):
+    """A column, where it comes from (the first of `sources` that the layout has), and when to believe it."""
+
+    column: Column
+    sources: tuple[str, ...]
+    factor: int = 1
+    ticks: bool = False
+    given: Given = Given.ALWAYS
+
+
+def _count(name: str, source: str, meaning: str, unit: str = "", given: Given = Given.ALWAYS) -> Field:
+    return Field(Column(name, Kind.INTEGER, unit, meaning), tuple(source.split()), given=given)
+
+
+def _bytes(name: str, source: str, meaning: str, factor: int = 1, given: Given = Given.ALWAYS) -> Field:
+    return Field(Column(name, Kind.INTEGER, "byte", meaning), tuple(source.split()), factor, given=given)
+
+
+def _seconds(name: str, source: str, meaning: str) -> Field:
+    return Field(Column(name, Kind.NUMBER, "s", meaning), (source,), ticks=True)
+
+
+CPU_TIME = (
+    _seconds("user_cpu_seconds", "cpu.utime", "processor time in user mode in the interval"),
+    _seconds("system_cpu_seconds", "cpu.stime", "processor time in system mode in the interval"),
+)
+FAULTS = (
+    _count("minor_faults", "mem.minflt", "page faults without disk access in the interval"),
+    _count("major_faults", "mem.majflt", "page faults with disk access in the interval"),
+)
+THREADS = (
+    _count("thread_count", "gen.nthr", "threads"),
+    _count("threads_running", "gen.nthrrun", "threads in state R"),
+    _count("threads_sleeping", "gen.nthrslpi", "threads in interruptible sleep, state S"),
+    _count("threads_uninterruptible", "gen.nthrslpu", "threads in uninterruptible sleep, state D"),
+    _count("threads_idle", "gen.nthridle", "idle kernel threads, state I"),
+)
+OPENVZ = (
+    _count("openvz_container", "gen.ctid gen.envid", "OpenVZ container, 0: none"),
+    _count("openvz_pid", "gen.vpid", "process id inside the OpenVZ container"),
+)
+SCHEDULING = (
+    _count("nice", "cpu.nice", "nice value"),
+    _count("priority", "cpu.prio", "the kernel's priority + 100"),
+    _count("realtime_priority", "cpu.rtprio", "real-time priority"),
+    _count("scheduling_policy", "cpu.policy", "0 other, 1 FIFO, 2 round robin, 3 batch, 5 idle, 6 deadline"),
+    _count("current_cpu", "cpu.curcpu", "processor that it ran on last"),
+    _count("sleep_average", "cpu.sleepavg", "share of time asleep; 0 on today's kernels", "%"),
+    _count("run_delay_ns", "cpu.rundelay", "time runnable but waiting for a processor", "ns"),
+    _seconds("block_io_delay_seconds", "cpu.blkdelay", "time waiting for block devices"),
+    _count("voluntary_context_switches", "cpu.nvcsw", "times it gave up the processor"),
+    _count("involuntary_context_switches", "cpu.nivcsw", "times it lost the processor"),
+)
+MEMORY = (
+    _bytes("virtual_bytes", "mem.vmem", "virtual memory", KIB),
+    _bytes("resident_bytes", "mem.rmem", "resident memory", KIB),
+    _bytes("proportional_bytes", "mem.pmem", "proportional share; only with atop -R", KIB, Given.POSITIVE),
+    _bytes("virtual_growth_bytes", "mem.vgrow", "change of virtual memory in the interval", KIB),
+    _bytes("resident_growth_bytes", "mem.rgrow", "change of resident memory in the interval", KIB),
+    _bytes("text_bytes", "mem.vexec mem.shtext", "virtual memory of the program's text", KIB),
+    _bytes("data_bytes", "mem.vdata", "virtual memory of data", KIB),
+    _bytes("stack_bytes", "mem.vstack", "virtual memory of the stack", KIB),
+    _bytes("library_bytes", "mem.vlibs", "virtual memory of libraries' text", KIB),
+    _bytes("swap_bytes", "mem.vswap", "swapped out", KIB),
+    _bytes("locked_bytes", "mem.vlock", "locked in memory", KIB),
+    _count("oom_score", "mem.oomscore", "how likely the kernel kills it when memory is short"),
+    _count("oom_score_adjustment", "mem.oomscoreadj", "the administrator's part in that"),
+)
+DISK = (
+    _bytes("disk_read_bytes", "dsk.rsz", "read from disk in the interval", SECTOR, Given.IO),
+    _bytes("disk_write_bytes", "dsk.wsz", "written to disk in the interval", SECTOR, Given.IO),
+    _bytes("disk_cancelled_write_bytes", "dsk.cwsz", "of these, dropped before they were written", SECTOR, Given.IO),
+)
+NETWORK = (
+    _count("tcp_sent_packets", "net.tcpsnd", "TCP packets sent in the interval", "", Given.NET),
+    _bytes("tcp_sent_bytes", "net.tcpssz", "TCP bytes sent in the interval", 1, Given.NET),
+    _count("tcp_received_packets", "net.tcprcv", "TCP packets received in the interval", "", Given.NET),
+    _bytes("tcp_received_bytes", "net.tcprsz", "TCP bytes received in the interval", 1, Given.NET),
+    _count("udp_sent_packets", "net.udpsnd", "UDP packets sent in the interval", "", Given.NET),
+    _bytes("udp_sent_bytes", "net.udpssz", "UDP bytes sent in the interval", 1, Given.NET),
+    _count("udp_received_packets", "net.udprcv", "UDP packets received in the interval", "", Given.NET),
+    _bytes("udp_received_bytes", "net.udprsz", "UDP bytes received in the interval", 1, Given.NET),
+    _count("raw_sent_packets", "net.rawsnd", "raw packets sent in the interval; atop 1.x", "", Given.NET),
+    _count("raw_received_packets", "net.rawrcv", "raw packets received in the interval; atop 1.x", "", Given.NET),
+)
+GPU = (
+    _count("gpu_count", "gpu.nrgpus", "GPUs in use", "", Given.GPU),
+    _count("gpu_list", "gpu.gpulist", "which GPUs, as bits", "", Given.GPU),
+    _count("gpu_busy_percent", "gpu.gpubusy", "GPU busy, -1: unknown", "%", Given.GPU),
+    _count("gpu_memory_busy_percent", "gpu.membusy", "GPU memory busy, -1: unknown", "%", Given.GPU),
+    _count("gpu_busy_cumulative", "gpu.gpubusycum", "sum of the busy percentages of gpu_samples", "%", Given.GPU),
+    _count("gpu_memory_busy_cumulative", "gpu.membusycum", "the same of its memory", "%", Given.GPU),
+    _count("gpu_time_ms", "gpu.timems", "GPU time", "ms", Given.GPU),
+    _bytes("gpu_memory_bytes", "gpu.memnow", "GPU memory", KIB, Given.GPU),
+    _bytes("gpu_memory_cumulative_bytes", "gpu.memcum", "sum of gpu_memory_bytes over gpu_samples", KIB, Given.GPU),
+    _count("gpu_samples", "gpu.samples gpu.sample", "how often atopgpud looked", "", Given.GPU),
+)
+CGROUP_LIMITS = (
+    _count("cgroup_cpu_weight", "cpu.cgcpuweight", "the cgroup's weight; -1: no limit", "", Given.LIMIT),
+    _count("cgroup_cpu_max_percent", "cpu.cgcpumax", "the cgroup's limit; -1: none", "%", Given.LIMIT),
+    _count("cgroup_cpu_effective_percent", "cpu.cgcpumaxr", "the tightest above it; -1: none", "%", Given.LIMIT),
+    _count("cgroup_memory_max_kib", "mem.cgmemmax", "the cgroup's limit; -1: none", "KiB", Given.LIMIT),
+    _count("cgroup_memory_effective_kib", "mem.cgmemmaxr", "the tightest above it; -1: none", "KiB", Given.LIMIT),
+    _count("cgroup_swap_max_kib", "mem.cgswpmax", "the cgroup's limit; -1: none", "KiB", Given.LIMIT),
+    _count("cgroup_swap_effective_kib", "mem.cgswpmaxr", "the tightest above it; -1: none", "KiB", Given.LIMIT),
+)
+
+
+def field(tasks: NDArray[np.void], *sources: str) -> NDArray[np.generic] | None:
+    """A field such as `mem.rmem` of each task; the first that the layout has, None where it has none."""
+    for source in sources:
+        struct, name = source.split(".")
+        if struct in (tasks.dtype.names or ()) and name in (tasks.dtype[struct].names or ()):
+            return tasks[struct][name]
+    return None
+
+
+def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> dict[str, NDArray[np.generic]]:
+    """The columns of these tasks of a block, by name: masked where the log does not know, absent where nowhere."""
+    found: dict[str, NDArray[np.generic]] = {}
+    for each in fields:
+        values = field(block.tasks, *each.sources)
+        if values is not None:
+            values = values[rows]
+            known = _known(each.given, values, block, rows)
+            if known.all():
+                found[each.column.name] = _scaled(each, values, block)
+            elif known.any():
+                found[each.column.name] = np.ma.masked_array(_scaled(each, values, block), ~known)
+    return found
+
+
+def _scaled(each: Field, values: NDArray[np.generic], block: Samples) -> NDArray[np.generic]:
+    if each.ticks:
+        return values / float(block.log.header["hertz"])
+    whole = values.astype(np.int64, copy=False)
+    if each.factor == 1:
+        return whole
+    most = np.iinfo(np.int64).max // each.factor
+    beyond = (whole > most) | (whole < -most)
+    return np.ma.masked_array(whole * each.factor, beyond) if beyond.any() else whole * each.factor
+
+
+def _known(given: Given, values: NDArray[np.generic], block: Samples, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which of these values hold what their field's name says; shape (n,), or () for all alike."""
+    match given:
+        case Given.ALWAYS:
+            return np.array(True)  # noqa: FBT003  an array's value
+        case Given.POSITIVE:
+            return values > 0
+        case Given.LIMIT:
+            in_cgroup = (block.records["flags"] & rawlog.CGROUPS != 0)[block.sample[rows]]
+            return in_cgroup & (block.tasks["gen"]["isproc"][rows] != 0) & (values >= -1)
+        case Given.IO:
+            return _io_statistics(block)[block.sample[rows]]
+        case Given.NET:
+            return _netatop(block)[block.sample[rows]]
+        case Given.GPU:
+            return _gpu_statistics(block)[block.sample[rows]] & np.isin(block.tasks["gpu"]["state"][rows], _GPU_USERS)
+
+
+_GPU_USERS = (ord("A"), ord("E"))  # gpu.h, GPU task states: active, exited
+_RAWLOGNG = 0x35  # atop.h: look at the record's flags
+_IOSTAT, _PATCHSTAT = 0x4, 0x2  # atop.h, header.supportflags
+
+
+def _io_statistics(block: Samples) -> NDArray[np.bool_]:
+    """Per sample; since 2.2.6 each record tells, before that the header told for all."""
+    support = int(block.log.header["supportflags"])
+    told_by_header = support & _RAWLOGNG != _RAWLOGNG and bool(support & _IOSTAT)
+    return (block.records["flags"] & rawlog.IO_STATISTICS != 0) | told_by_header
+
+
+def _netatop(block: Samples) -> NDArray[np.bool_]:
+    """Per sample; 1.x had a kernel patch instead, of which the header tells."""
+    patched = block.log.version < (2, 0) and bool(int(block.log.header["supportflags"]) & _PATCHSTAT)
+    return (block.records["flags"] & rawlog.NETATOP != 0) | patched
+
+
+def _gpu_statistics(block: Samples) -> NDArray[np.bool_]:
+    return block.records["flags"] & rawlog.GPU_STATISTICS != 0
