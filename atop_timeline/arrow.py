@@ -1,53 +1,59 @@
 """numpy's columns as Arrow's, which DuckDB takes without a copy. The only module that knows nanoarrow."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import nanoarrow as na
 import numpy as np
 from nanoarrow.c_array_stream import CArrayStream
 from numpy.typing import NDArray
 
-from atop_timeline.events import Column, Kind
-
-_TYPES = {Kind.INTEGER: na.int64, Kind.NUMBER: na.float64, Kind.FLAG: na.bool_, Kind.TEXT: na.int64}
-_DTYPES = {Kind.INTEGER: np.int64, Kind.NUMBER: np.float64, Kind.FLAG: np.bool_, Kind.TEXT: np.int64}
+from atop_timeline.events import Kind
 
 
-def table(columns: Sequence[Column], values: Mapping[str, NDArray[Any]], length: int) -> Any:  # noqa: ANN401
-    """One Arrow struct array of `length` rows; masked values and absent columns are null, texts are numbers."""
-    return na.c_array_from_buffers(
-        _schema(columns), length, [None], children=[_array(each, values.get(each.name), length) for each in columns]
-    )
+class Rows(NamedTuple):
+    """Rows of a table: the kinds of its columns by name, how many rows, and one Arrow array of structs."""
+
+    kinds: dict[str, Kind]
+    length: int
+    array: Any
 
 
-def texts(first: int, values: Sequence[str]) -> Any:  # noqa: ANN401
-    """An Arrow struct array of `id`, from `first` on, and `text`."""
-    ids = np.arange(first, first + len(values), dtype=np.int64)
-    children = [na.c_array_from_buffers(na.int64(), len(values), [None, ids]), na.c_array(values, na.string())]
-    return na.c_array_from_buffers(_TEXTS, len(values), [None], children=children)
+def rows(columns: Mapping[str, NDArray[Any]]) -> Rows:
+    """Columns of whole numbers, floating point numbers and truth values, shape (n,); what is masked is null."""
+    kinds = {name: _KINDS[values.dtype.kind] for name, values in columns.items()}
+    length = len(next(iter(columns.values())))
+    return _rows(kinds, length, [_array(kinds[name], values) for name, values in columns.items()])
 
 
-def stream(arrays: Sequence[Any]) -> Any:  # noqa: ANN401
-    """Struct arrays of one schema as a stream."""
-    return na.ArrayStream(CArrayStream.from_c_arrays(list(arrays), arrays[0].schema))
+def texts(first: int, values: Sequence[str]) -> Rows:
+    """Texts, as `text`, numbered from `first` on, as `id`."""
+    ids = _array(Kind.INTEGER, np.arange(first, first + len(values)))
+    return _rows({"id": Kind.INTEGER, "text": Kind.TEXT}, len(values), [ids, na.c_array(values, na.string())])
 
 
-_TEXTS = na.struct({"id": na.int64(), "text": na.string()})
+def stream(pieces: Sequence[Rows]) -> Any:  # noqa: ANN401  nanoarrow has no types
+    """Rows of the same columns as one stream."""
+    return na.ArrayStream(CArrayStream.from_c_arrays([each.array for each in pieces], pieces[0].array.schema))
 
 
-def _schema(columns: Sequence[Column]) -> Any:  # noqa: ANN401
-    return na.struct({each.name: _TYPES[each.kind]() for each in columns})
+_KINDS = {"i": Kind.INTEGER, "u": Kind.INTEGER, "f": Kind.NUMBER, "b": Kind.FLAG}
+_TYPES = {Kind.INTEGER: na.int64(), Kind.NUMBER: na.float64(), Kind.FLAG: na.bool_(), Kind.TEXT: na.string()}
 
 
-def _array(column: Column, values: NDArray[Any] | None, length: int) -> Any:  # noqa: ANN401
-    if values is None:
-        values = np.ma.masked_all(length, _DTYPES[column.kind])
-    data = np.ascontiguousarray(np.ma.getdata(values), _DTYPES[column.kind])
-    mask = np.ma.getmask(values)
+def _rows(kinds: dict[str, Kind], length: int, arrays: list[Any]) -> Rows:
+    schema = na.struct({name: _TYPES[kind] for name, kind in kinds.items()})
+    return Rows(kinds, length, na.c_array_from_buffers(schema, length, [None], children=arrays))
+
+
+def _array(kind: Kind, values: NDArray[Any]) -> Any:  # noqa: ANN401  nanoarrow has no types
+    data, mask = np.ma.getdata(values), np.ma.getmask(values)
     validity = None if mask is np.ma.nomask else _bits(~mask)
-    buffer = _bits(data) if column.kind is Kind.FLAG else data
-    return na.c_array_from_buffers(_TYPES[column.kind](), length, [validity, buffer])
+    buffer = _bits(data) if kind is Kind.FLAG else np.ascontiguousarray(data, _DTYPES[kind])
+    return na.c_array_from_buffers(_TYPES[kind], len(values), [validity, buffer])
+
+
+_DTYPES = {Kind.INTEGER: np.int64, Kind.NUMBER: np.float64}
 
 
 def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -39,13 +39,17 @@ class Column(NamedTuple):
 class EventType:
     """A kind of event, by the name with which a user chooses it and the store keeps it.
 
-    Every event also has the columns of `PROVENANCE`.
+    As in Plaso an event is little more than a time, and refers to facts: `columns` are those of its facts that
+    are shown, in the order in which formatters write them, and `facts` names the table that holds them. `own`
+    are columns that are its own and not shown.
     """
 
     name: str
-    data_type: str
-    timestamp_desc: str
-    columns: tuple[Column, ...]
+    data_type: str = ""
+    timestamp_desc: str = ""
+    facts: str = ""
+    columns: tuple[Column, ...] = ()
+    own: tuple[Column, ...] = ()
     default: bool = True
     """Whether it is shown where a user does not choose."""
 
@@ -54,8 +58,11 @@ KEYS = (
     Column("time_us", Kind.INTEGER, "us", "since 1970 UTC"),
     Column("sample_id", Kind.INTEGER, "", "the log, and the sample in it"),
     Column("entry", Kind.INTEGER, "", "position of the task in the sample"),
+    Column("row_id", Kind.INTEGER, "", "its facts"),
+    Column("early_s", Kind.INTEGER, "s", "by how much the true time may lie before; unknown: by any time"),
+    Column("late_s", Kind.INTEGER, "s", "by how much the true time may lie behind, apart from the second itself"),
 )
-"""What the store keeps of each event besides the columns of its type."""
+"""What the store keeps of each event, besides what is its own."""
 
 PROVENANCE = (
     Column("hostname", Kind.TEXT, "", "name of the machine, from the log's header"),
@@ -69,26 +76,40 @@ PROVENANCE = (
 )
 """Where an event comes from: every event of every type has these."""
 
+ACCURACY = Column("time_accuracy", Kind.TEXT, "", "how far the true time may lie from the one given")
+"""Every event of every type has this as well."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known, in distinct rows: arrays of shape (d,) of each column that is not wholly unknown.
+
+    A masked array in `columns` marks unknown values. `texts` are the columns of text, as indices of `values`,
+    -1 for an unknown one.
+    """
+
+    columns: Mapping[str, "NDArray[np.generic]"]
+    texts: Mapping[str, "NDArray[np.int64]"]
+    values: Sequence[str]
+
 
 @dataclass(frozen=True)
 class Events:
     """Events of one type out of one log, by columns.
 
-    `columns` holds arrays of shape (n,): of each column of the type that is not wholly unknown, in any
-    order, and besides `time_us` (microseconds since 1970 UTC), `sample` (number of the sample in its
-    log) and `entry` (position of the task in its sample). A masked array marks unknown values. A
-    column of text holds indices of `texts`, -1 for an unknown one. Events that follow each other may
-    share `texts`: it is then stored once.
+    `columns` holds arrays of shape (n,): those of `KEYS`, with `sample` (the number of the sample in its log)
+    for `sample_id`, and `row` (an index into the rows of `facts`) for `row_id`, and those of the type's own.
+    Events that follow each other may share their facts, which are then stored once.
     """
 
     event_type: EventType
     columns: Mapping[str, "NDArray[np.generic]"]
-    texts: Sequence[str]
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event as an object: its columns are its attributes, None where the log does not know."""
+    """One event as an object: its columns are attributes of it, None where the log does not know."""
 
     data_type: str
     timestamp_desc: str

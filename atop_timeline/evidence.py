@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What dfVFS and the libraries under it raise over damaged, locked or unknown volumes and files.
-_FAILURES = (dfvfs_errors.Error, OSError, KeyError, ValueError, RuntimeError)
+_FAILURES = (dfvfs_errors.Error, OSError, KeyError, ValueError, OverflowError, RuntimeError)
 
 _MAGICS = (b"\xef\xbe\xed\xfe", b"\xfe\xed\xbe\xef")  # rawlog.h, MYMAGIC 0xfeedbeef
 
@@ -132,7 +132,7 @@ class Evidence:
         self.problems: list[Problem] = []
         self.searched: list[str] = []
         self._shown = decode(os.fsencode(path))
-        self._finder = self._opened([_split(log_path) for log_path in log_paths])
+        self._finder = self._opened([_glob(log_path) for log_path in log_paths])
 
     def logs(self) -> Iterator[LogFile]:
         """Atop logs, each once: volume by volume, then by path in byte order."""
@@ -146,11 +146,12 @@ class Evidence:
             mode = Path(self.path).stat().st_mode
             if stat.S_ISDIR(mode):
                 return _Folder(self.path, log_paths, self._tell)
-            head = _head(self.path) if stat.S_ISREG(mode) or stat.S_ISBLK(mode) else b""
+            is_file = stat.S_ISREG(mode) or stat.S_ISBLK(mode)
+            head = _head(self.path) if is_file else b""
         except (OSError, ValueError) as error:
             raise EvidenceError(f"{self._shown}: {_reason(error)}") from error
         if not head:
-            raise EvidenceError(f"{self._shown}: empty, or neither a file nor a folder")
+            raise EvidenceError(f"{self._shown}: {'empty' if is_file else 'neither a file nor a folder'}")
         if head[:4] in _MAGICS:
             return _Single(self.path)
         return _Image(self.path, head, log_paths, self._tell)
@@ -712,6 +713,12 @@ def _split(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
+def _glob(path: str) -> list[str]:
+    """Components of a glob of files: a last `**` stands for whatever is below."""
+    parts = _split(path)
+    return [*parts, "*"] if parts[-1:] == ["**"] else parts
+
+
 def _names(path: bytes) -> list[str]:
     return _split(os.fsdecode(path))
 
@@ -749,7 +756,7 @@ def _kind(head: bytes) -> str:
             return kind
     if head and not head.strip(b"\x00"):
         return "zeros"
-    return "text" if re.fullmatch(rb"[\t\n\r\x20-\x7e\x80-\xff]+", head[:512]) else ""
+    return "text" if re.fullmatch(rb"[\t\n\r\x20-\x7e]+", head[:64]) else ""
 
 
 def _reason(error: BaseException) -> str:

@@ -152,10 +152,10 @@ def _sample_events(samples: Samples) -> Events:
     columns = {
         "time_us": samples.records["curtime"].astype(np.int64) * 1_000_000,
         "sample": samples.first + np.arange(len(samples.records)),
-        "entry": np.zeros(len(samples.records), np.int64),
+        **dict.fromkeys(("entry", "row_id", "early_s", "late_s"), np.zeros(len(samples.records), np.int64)),
         "offset": samples.offsets,
         "sample_interval": samples.records["interval"].astype(np.int64),
         "digest_high": digests[:, 0],
         "digest_low": digests[:, 1],
     }
-    return Events(SAMPLE, columns, ())
+    return Events(SAMPLE, columns)

@@ -207,6 +207,11 @@ def _block(log: RawLog, first: int, samples: list[Sample]) -> Samples:
         np.array([sample.record for sample in samples], log.layout.rawrecord),
         np.array([sample.offset for sample in samples], np.int64),
         [sample.digest for sample in samples],
-        np.concatenate([sample.tasks for sample in samples]),
+        _concatenated([sample.tasks for sample in samples]),
         np.repeat(np.arange(len(samples)), counts),
     )
+
+
+def _concatenated(tasks: list[NDArray[np.void]]) -> NDArray[np.void]:
+    """As bytes: numpy would join them field by field."""
+    return np.concatenate([each.view(np.uint8) for each in tasks]).view(tasks[0].dtype)

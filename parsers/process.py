@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from atop_timeline.events import Column, Events, EventType, Kind
+from atop_timeline.events import Column, Events, EventType, Facts, Kind
 from atop_timeline.rawlog import LAST_SECOND, Samples
 from atop_timeline.texts import UNKNOWN, Texts
 from atop_timeline.timeline import Timeline
@@ -16,7 +16,6 @@ from atop_timeline.timeline import Timeline
 from . import tstat
 
 _IDENTITY = (
-    Column("time_accuracy", Kind.TEXT, "", "how far the true time may lie from the one given"),
     Column("pid", Kind.INTEGER, "", "process id; of a thread its own id"),
     Column("tgid", Kind.INTEGER, "", "process id, also of a thread"),
     Column("ppid", Kind.INTEGER, "", "process id of the parent; of an exited process: at its exit"),
@@ -62,28 +61,36 @@ _EXIT = (
     *(each.column for each in tstat.CPU_TIME + tstat.FAULTS),
 )
 
-START = EventType("starts", "linux:atop:process", "Start Time", _IDENTITY)
-OBSERVATION = EventType("observations", "linux:atop:observation", "Sample Time", _OBSERVATION)
-THREAD = EventType("threads", "linux:atop:observation", "Sample Time", _OBSERVATION, default=False)
-EXIT = EventType("exits", "linux:atop:process", "Exit Time", _IDENTITY + _EXIT)
+_FACTS = "tasks"
+START = EventType("starts", "linux:atop:process", "Start Time", _FACTS, _IDENTITY)
+OBSERVATION = EventType("observations", "linux:atop:observation", "Sample Time", _FACTS, _OBSERVATION)
+THREAD = EventType("threads", "linux:atop:observation", "Sample Time", _FACTS, _OBSERVATION, default=False)
+EXIT = EventType("exits", "linux:atop:process", "Exit Time", _FACTS, _IDENTITY + _EXIT)
 SIGHTING = EventType(
     "process_sightings",
-    "",
-    "",
-    (
-        *_IDENTITY,
-        *_EXIT,
-        Column("btime", Kind.INTEGER, "s", "start, since 1970 UTC; what is no time is 0"),
+    facts=_FACTS,
+    own=(
+        Column("pid", Kind.INTEGER, "", "process id"),
+        Column("btime", Kind.INTEGER, "s", "start, since 1970 UTC; 0 for what is no time"),
+        Column("btime_tolerance", Kind.INTEGER, "s", "by how much the same start may differ"),
         Column("is_exit", Kind.FLAG, "", "an exit record"),
         Column("is_zombie", Kind.FLAG, "", "alive in name only"),
+        Column("elaps", Kind.INTEGER, "tick", "how long it lived"),
         Column("wait_status", Kind.INTEGER, "", "as wait(2) gives it"),
-        Column("btime_tolerance", Kind.INTEGER, "s", "by how much the same start may differ"),
     ),
 )
 """Who was seen when: from these `finish` makes lives, and from lives starts and exits."""
 
 _EXITED, _ZOMBIE = ord("E"), ord("Z")
-_NEW = 1 << 31  # deviate.c: private bit of excode
+_STATES = {code: chr(code) for code in range(ord("!"), 0x7F)}
+_TEXTS = {
+    "container": "gen.container",
+    "uts_name": "gen.utsname",
+    "cgroup_path": "gen.cgpath",
+    "wait_channel": "cpu.wchan",
+}
+_UNSIGNED = 0xFFFFFFFF
+_MANTISSA_BITS = 24
 
 
 class ProcessParser:
@@ -96,13 +103,9 @@ class ProcessParser:
     def parse(self, samples: Samples, wanted: Collection[str]) -> Iterator[Events]:
         """The observations and sightings of some samples."""
         tasks = _Tasks(samples, threads=THREAD.name in wanted)
-        if OBSERVATION.name in wanted:
-            yield tasks.observations(OBSERVATION, tasks.live)
-        if THREAD.name in wanted:
-            yield tasks.observations(THREAD, tasks.threads)
-        if START.name in wanted or EXIT.name in wanted:
-            yield tasks.sightings(tasks.first_seen())
-            yield tasks.sightings(tasks.exited)
+        yield tasks.observations(OBSERVATION, tasks.live)
+        yield tasks.observations(THREAD, tasks.threads)
+        yield tasks.sightings()
 
     def finish(self, timeline: Timeline) -> None:
         """Makes lives out of all sightings, starts and exits out of lives.
@@ -111,170 +114,192 @@ class ProcessParser:
         when atop is restarted; but what is seen behind an exit is another process, unless it is a zombie.
         """
         timeline.execute(_LIVES)
-        near, late = timeline.text("±1 s"), timeline.text("-1..0 s")
-        timeline.fill(START, _STARTS.format(near=near, late=late))
+        timeline.fill(START, _STARTS)
         timeline.fill(EXIT, _EXITS)
 
 
 class _Tasks:
-    """The tasks of some samples, sorted out: `live`, `exited` and `threads` are indices into them."""
+    """The tasks of some samples, sorted out: `live`, `exited` and `threads` are indices into them.
+
+    Most tasks repeat, byte for byte, what the sample before had of them. So the facts are made once for each
+    run of equal ones, and `_row` has the number of each task's row of facts.
+    """
 
     def __init__(self, samples: Samples, *, threads: bool) -> None:
         self._samples = samples
         self._gen = samples.tasks["gen"]
-        self._texts = Texts()
-        is_exit = self._gen["state"] == _EXITED
-        self._is_process = self._flag("gen.isproc", absent=True)
-        self.live = np.flatnonzero(self._is_process & ~is_exit)
-        self.exited = np.flatnonzero(is_exit)
-        self.threads = np.flatnonzero(~self._is_process & ~is_exit & threads)
         self._pid = self._gen["pid"].astype(np.int64)
         self._btime = _seconds(self._gen["btime"])
-        used = np.concatenate([self.live, self.exited, self.threads])
-        self._near = used[np.lexsort((used, self._pid[used]))]
-        self._process = self._text("gen.name")
-        self._command_line = self._text("gen.cmdline")
+        is_exit = self._gen["state"] == _EXITED
+        isproc = tstat.field(samples.tasks, "gen.isproc")
+        is_process = np.full(len(is_exit), True) if isproc is None else isproc != 0  # noqa: FBT003  1.26: all are
+        self.live = np.flatnonzero(is_process & ~is_exit)
+        self.exited = np.flatnonzero(is_exit)
+        self.threads = np.flatnonzero(~is_process & ~is_exit & threads)
+        parts = (self.live, self.exited, self.threads)
+        self._near = np.concatenate([part[np.argsort(self._pid[part], kind="stable")] for part in parts])
+        self._texts = Texts()
+        self._row = np.full(len(is_exit), -1)
+        self._facts = self._distinct(self._parents())
 
-    def observations(self, event_type: EventType, rows: NDArray[np.intp]) -> Events:
+    def observations(self, event_type: EventType, tasks: NDArray[np.intp]) -> Events:
         """One event per given task."""
-        columns = self._identity(rows) | tstat.columns(self._samples, rows, _OBSERVED)
-        cpu = columns["user_cpu_seconds"] + columns["system_cpu_seconds"]
-        interval = np.maximum(self._samples.records["interval"][self._samples.sample[rows]].astype(np.int64), 1)
-        columns |= {
-            "time_us": self._sample_us(rows),
-            "time_accuracy": self._constant("second", rows),
-            "was_inactive": self._flag("gen.wasinactive", absent=False)[rows],
-            "cpu_percent": np.round(cpu * 100 / interval, 2),
-            "cgroup_path": self._text("gen.cgpath")[rows],
-            "wait_channel": self._text("cpu.wchan")[rows],
-        }
-        return Events(event_type, columns, self._texts.values)
+        return Events(event_type, self._keys(tasks) | {"time_us": self._sample_us(tasks)}, self._facts)
 
-    def sightings(self, rows: NDArray[np.intp]) -> Events:
-        """One sighting per given task: of an exited one at its exit, of a live one at its sample."""
-        is_exit = self._gen["state"][rows] == _EXITED
-        columns = self._identity(rows) | self._results(rows)
-        exit_second = self._exit_seconds(rows)
-        columns |= {
-            "time_us": np.where(is_exit & (exit_second > 0), exit_second * 1_000_000, self._sample_us(rows)),
-            "time_accuracy": self._accuracy(rows, exit_second),
-            "btime": self._btime[rows],
+    def sightings(self) -> Events:
+        """One per exited process, at its exit, and per live one that the samples before did not show, at its sample."""
+        tasks = np.concatenate([self._first_seen(), self.exited])
+        is_exit = self._gen["state"][tasks] == _EXITED
+        exit_second = np.where(is_exit, self._exit_seconds(tasks), 0)
+        error = self._exit_error(tasks)
+        columns = self._keys(tasks) | {
+            "time_us": np.where(exit_second > 0, exit_second * 1_000_000, self._sample_us(tasks)),
+            "early_s": np.ma.masked_array(error, is_exit & (exit_second == 0)),
+            "late_s": error,
+            "pid": self._pid[tasks],
+            "btime": self._btime[tasks],
+            "btime_tolerance": np.full(len(tasks), 2 if self._samples.log.version < (2, 0) else 1),
             "is_exit": is_exit,
-            "is_zombie": self._gen["state"][rows] == _ZOMBIE,
-            "btime_tolerance": np.full(len(rows), 2 if self._samples.log.version < (2, 0) else 1),
+            "is_zombie": self._gen["state"][tasks] == _ZOMBIE,
+            "elaps": self._gen["elaps"][tasks].astype(np.int64),
+            "wait_status": _wait_status(self._gen["excode"][tasks]),
         }
-        return Events(SIGHTING, columns, self._texts.values)
+        return Events(SIGHTING, columns, self._facts)
 
-    def first_seen(self) -> NDArray[np.intp]:
-        """Of the live, those that the samples before did not show, by pid and start."""
-        rows = self.live[np.lexsort((self.live, self._pid[self.live]))]
-        new = np.ones(len(rows), np.bool_)
-        for values in (self._pid[rows], self._btime[rows]):
-            new[1:] &= values[1:] == values[:-1]
-        new[1:] = ~new[1:]
-        return np.sort(rows[new])
-
-    def _identity(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:
-        """What tells who a task is; of exited ones, what the kernel's accounting does not know is masked."""
-        parent = self._parent(rows)
-        uid, euid = _unsigned(self._gen["ruid"][rows]), _unsigned(self._gen["euid"][rows])
-        columns: dict[str, NDArray[np.generic]] = {
-            "sample": self._samples.first + self._samples.sample[rows],
-            "entry": rows - np.searchsorted(self._samples.sample, self._samples.sample[rows]),
-            "pid": self._pid[rows],
-            "tgid": self._pid[rows] if self._samples.log.version < (1, 27) else self._gen["tgid"][rows],
-            "ppid": self._gen["ppid"][rows],
-            "process": self._process[rows],
-            "command_line": self._command_line[rows],
-            "executable": self._texts.derived(self._command_line[rows], _executable),
-            "parent_process": np.where(parent < 0, UNKNOWN, self._process[parent]),
-            "parent_command_line": np.where(parent < 0, UNKNOWN, self._command_line[parent]),
-            "uid": uid,
-            "gid": _unsigned(self._gen["rgid"][rows]),
-            "username": self._texts.looked_up(uid, self._samples.log.users),
-            "state": self._texts.looked_up(self._gen["state"][rows], _STATES),
-            "is_process": self._is_process[rows],
-            "is_new": self._gen["excode"][rows] < 0,
-            "container": self._text("gen.container")[rows],
-            "uts_name": self._text("gen.utsname")[rows],
-        }
-        columns |= self._effective(rows, euid)
-        return columns
-
-    def _effective(self, rows: NDArray[np.intp], euid: NDArray[np.int64]) -> dict[str, NDArray[np.generic]]:
-        """Effective, saved and file system ids, and OpenVZ's; accounting knows none of them."""
-        exited = self._gen["state"][rows] == _EXITED
-        known = {name: _unsigned(self._gen[name][rows]) for name in ("suid", "fsuid", "egid", "sgid", "fsgid")}
-        known |= {"euid": euid} | tstat.columns(self._samples, rows, tstat.OPENVZ)
-        names = self._texts.looked_up(euid, self._samples.log.users)
-        masked = {name: np.ma.masked_array(values, exited) for name, values in known.items()}
-        return masked | {"effective_username": np.where(exited, UNKNOWN, names)}
-
-    def _results(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:
-        """What an exit record says of the end."""
-        status = self._gen["excode"][rows].astype(np.int64) & ~_NEW
-        signal = status & 0x7F
-        hertz = float(self._samples.log.header["hertz"])
-        return tstat.columns(self._samples, rows, tstat.CPU_TIME + tstat.FAULTS) | {
-            "wait_status": status,
-            "exit_code": np.ma.masked_array(status >> 8 & 0xFF, signal != 0),
-            "signal": np.ma.masked_array(signal, signal == 0),
-            "core_dumped": status & 0x80 != 0,
-            "duration": self._gen["elaps"][rows] / hertz,
+    def _keys(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:
+        exact = np.zeros(len(tasks), np.int64)
+        return {
+            "sample": self._samples.first + self._samples.sample[tasks],
+            "entry": tasks - np.searchsorted(self._samples.sample, self._samples.sample[tasks]),
+            "row": self._row[tasks],
+            "early_s": exact,
+            "late_s": exact,
         }
 
-    def _parent(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The process with the parent's pid in the same sample, one that lives before one that exited; or -1."""
+    def _first_seen(self) -> NDArray[np.intp]:
+        """The live whose pid and start the sample before did not show."""
+        near = self._near[: len(self.live)]
+        same = _same_as_before(self._pid[near]) & _same_as_before(self._btime[near])
+        return np.sort(near[~same])
+
+    def _parents(self) -> NDArray[np.intp]:
+        """Of each task the process with its parent's pid in its sample, a living one before one that exited; or -1."""
         processes = np.concatenate([self.live, self.exited])
         if not len(processes):
-            return np.full(len(rows), -1)
-        keys = self._key(processes, self._pid)
+            return np.full(len(self._pid), -1)
+        keys = self._samples.sample[processes] << 32 | self._pid[processes] & _UNSIGNED
         order = np.argsort(keys, kind="stable")
-        wanted = self._key(rows, self._gen["ppid"].astype(np.int64))
+        wanted = self._samples.sample << 32 | self._gen["ppid"].astype(np.int64) & _UNSIGNED
         place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-        found = processes[order][place]
-        return np.where(keys[order][place] == wanted, found, -1)
+        return np.where(keys[order][place] == wanted, processes[order][place], -1)
 
-    def _key(self, rows: NDArray[np.intp], pid: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self._samples.sample[rows] << 32 | pid[rows] & 0xFFFFFFFF
+    def _distinct(self, parents: NDArray[np.intp]) -> Facts:
+        """The facts of all tasks in use; sets the row of each."""
+        near, same = self._near, self._repeats()
+        self._row[near] = np.cumsum(~same) - 1
+        texts = {}
+        for name, source in (("process", "gen.name"), ("command_line", "gen.cmdline")):
+            own = self._text(source, near[~same])
+            parent = parents[near]
+            texts[name] = own[self._row[near]]
+            texts[f"parent_{name}"] = np.where(parent < 0, UNKNOWN, own[self._row[parent]])
+        for name in ("parent_process", "parent_command_line"):
+            same &= _same_as_before(texts[name])
+        self._row[near] = np.cumsum(~same) - 1
+        return self._known(near[~same], {name: numbers[~same] for name, numbers in texts.items()})
 
-    def _sample_us(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
-        return (self._samples.records["curtime"].astype(np.int64) * 1_000_000)[self._samples.sample[rows]]
+    def _repeats(self) -> NDArray[np.bool_]:
+        """Which tasks, in the order of `_near`, are what the sample before had, with all bytes, interval and flags."""
+        near, records = self._near, self._samples.records
+        same = _same_as_before(self._pid[near])
+        for name in ("interval", "flags"):
+            same &= _same_as_before(records[name][self._samples.sample[near]])
+        inactive = tstat.field(self._samples.tasks, "gen.wasinactive")
+        if inactive is not None:
+            same &= inactive[near] != 0
+        raw = self._samples.tasks.view(np.uint64).reshape(len(self._pid), -1)
+        again = np.flatnonzero(same)
+        same[again] = (raw[near[again]] == raw[near[again - 1]]).all(axis=1)
+        return same
 
-    def _exit_seconds(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    def _known(self, tasks: NDArray[np.intp], texts: dict[str, NDArray[np.int64]]) -> Facts:
+        gen, exited = self._gen, self._gen["state"][tasks] == _EXITED
+        uid, euid = _unsigned(gen["ruid"][tasks]), _unsigned(gen["euid"][tasks])
+        ids = {name: _unsigned(gen[name][tasks]) for name in ("suid", "fsuid", "egid", "sgid", "fsgid")}
+        ids |= {"euid": euid} | tstat.columns(self._samples, tasks, tstat.OPENVZ)
+        isproc = tstat.field(self._samples.tasks, "gen.isproc")
+        columns = {
+            "pid": self._pid[tasks],
+            "tgid": self._pid[tasks] if isproc is None else gen["tgid"][tasks],
+            "ppid": gen["ppid"][tasks],
+            "uid": uid,
+            "gid": _unsigned(gen["rgid"][tasks]),
+            "is_process": np.full(len(tasks), 1) != 0 if isproc is None else isproc[tasks] != 0,
+            "is_new": gen["excode"][tasks] < 0,
+            **{name: np.ma.masked_array(values, exited) for name, values in ids.items()},
+            **self._observed(tasks),
+            **self._results(tasks, exited),
+        }
+        users = self._samples.log.users
+        texts = texts | {
+            "executable": self._texts.derived(texts["command_line"], _executable),
+            "username": self._texts.looked_up(uid, users),
+            "effective_username": np.where(exited, UNKNOWN, self._texts.looked_up(euid, users)),
+            "state": self._texts.looked_up(gen["state"][tasks], _STATES),
+            **{name: self._text(source, tasks) for name, source in _TEXTS.items()},
+        }
+        return Facts(columns, texts, self._texts.values)
+
+    def _observed(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:
+        """What an observation has besides who the task is."""
+        columns = tstat.columns(self._samples, tasks, _OBSERVED)
+        seconds = np.maximum(self._samples.records["interval"][self._samples.sample[tasks]].astype(np.int64), 1)
+        cpu = columns["user_cpu_seconds"] + columns["system_cpu_seconds"]
+        columns["cpu_percent"] = np.round(cpu * 100 / seconds, 2)
+        inactive = tstat.field(self._samples.tasks, "gen.wasinactive")
+        if inactive is not None:
+            columns["was_inactive"] = inactive[tasks] != 0
+        return columns
+
+    def _results(self, tasks: NDArray[np.intp], exited: NDArray[np.bool_]) -> dict[str, NDArray[np.generic]]:
+        """What an exit record says of the end; unknown of the living."""
+        status = _wait_status(self._gen["excode"][tasks])
+        signal = status & 0x7F
+        duration = self._gen["elaps"][tasks] / float(self._samples.log.header["hertz"])
+        return {
+            "exit_code": np.ma.masked_array(status >> 8 & 0xFF, ~exited | (signal != 0)),
+            "signal": np.ma.masked_array(signal, ~exited | (signal == 0)),
+            "core_dumped": np.ma.masked_array(status & 0x80 != 0, ~exited),
+            "duration": np.ma.masked_array(duration, ~exited),
+        }
+
+    def _sample_us(self, tasks: NDArray[np.intp]) -> NDArray[np.int64]:
+        return (self._samples.records["curtime"].astype(np.int64) * 1_000_000)[self._samples.sample[tasks]]
+
+    def _exit_seconds(self, tasks: NDArray[np.intp]) -> NDArray[np.int64]:
         """When the exited ended; 0 where no time results.
 
-        Exact, since the kernel made ac_btime by subtracting the whole seconds of ac_etime (acct_v3, acct(5)).
+        Exact, since the kernel made ac_btime by taking the whole seconds of ac_etime off (acct(5), acct_v3).
         """
-        hertz = int(self._samples.log.header["hertz"])
-        end = _seconds(self._btime[rows] + self._gen["elaps"][rows].astype(np.int64) // hertz)
-        return np.where(self._btime[rows] > 0, end, 0)
+        lived = self._gen["elaps"][tasks].astype(np.int64) // int(self._samples.log.header["hertz"])
+        return np.where(self._btime[tasks] > 0, _seconds(self._btime[tasks] + lived), 0)
 
-    def _accuracy(self, rows: NDArray[np.intp], exit_second: NDArray[np.int64]) -> NDArray[np.int64]:
-        """In words, of exits; ac_etime is a float of 24 bits, so lives beyond 2**24 ticks are rounded."""
-        _, bits = np.frexp(self._gen["elaps"][rows].astype(np.float64))
-        step = np.ceil(np.exp2(bits - 24.0) / int(self._samples.log.header["hertz"])).astype(np.int64)
-        error = np.where(exit_second == 0, -1, np.where(bits > 24, step, 0))  # noqa: PLR2004  of the mantissa
-        words = {-1: "not after", 0: "second"} | {each: f"±{each} s" for each in range(1, int(step.max(initial=0)) + 1)}
-        return self._texts.looked_up(error, words)
+    def _exit_error(self, tasks: NDArray[np.intp]) -> NDArray[np.int64]:
+        """By how many seconds an exit may be off: ac_etime is a float, exact to 2**24 ticks, then coarser."""
+        _, bits = np.frexp(self._gen["elaps"][tasks].astype(np.float64))
+        step = np.exp2(bits - float(_MANTISSA_BITS)) / int(self._samples.log.header["hertz"])
+        return np.where(bits > _MANTISSA_BITS, np.ceil(step), 0).astype(np.int64)
 
-    def _text(self, source: str) -> NDArray[np.int64]:
-        """The numbers of a text of each task that is used; UNKNOWN where there is none."""
-        numbers = np.full(len(self._gen), UNKNOWN)
+    def _text(self, source: str, tasks: NDArray[np.intp]) -> NDArray[np.int64]:
+        """The numbers of a text of some tasks; unknown where the layout has none."""
         raw = tstat.field(self._samples.tasks, source)
-        if raw is not None:
-            numbers[self._near] = self._texts.decoded(raw[self._near])
-        return numbers
-
-    def _flag(self, source: str, *, absent: bool) -> NDArray[np.bool_]:
-        values = tstat.field(self._samples.tasks, source)
-        return np.full(len(self._gen), absent) if values is None else values != 0
-
-    def _constant(self, text: str, rows: NDArray[np.intp]) -> NDArray[np.int64]:
-        return np.full(len(rows), self._texts.number(text))
+        return np.full(len(tasks), UNKNOWN) if raw is None else self._texts.decoded(raw[tasks])
 
 
-_STATES = {code: chr(code) for code in range(ord("!"), 0x7F)}
+def _same_as_before(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    same = np.zeros(len(values), np.bool_)
+    same[1:] = values[1:] == values[:-1]
+    return same
 
 
 def _executable(command_line: str) -> str:
@@ -283,7 +308,11 @@ def _executable(command_line: str) -> str:
 
 def _unsigned(ids: NDArray[np.int32]) -> NDArray[np.int64]:
     """User and group ids are unsigned; atop declares them signed."""
-    return ids.astype(np.int64) & 0xFFFFFFFF
+    return ids.astype(np.int64) & _UNSIGNED
+
+
+def _wait_status(excode: NDArray[np.int32]) -> NDArray[np.int64]:
+    return excode.astype(np.int64) & 0x7FFFFFFF  # deviate.c: bit 31 is atop's own
 
 
 def _seconds(values: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -293,7 +322,7 @@ def _seconds(values: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 _IN_LIFE = "PARTITION BY hostname, pid ORDER BY time_us, is_exit, btime, sample_id, entry"
-_SAME_EXIT = "hostname, pid, btime, time_us, wait_status, duration"
+_SAME_EXIT = "hostname, pid, btime, elaps, wait_status"
 _LIVES = f"""
 CREATE OR REPLACE TEMP TABLE lives AS
 WITH seen AS (
@@ -318,7 +347,7 @@ compared AS (
 SELECT *, NOT coalesce(same_start AND (is_zombie OR NOT after_exit), false) AS begins FROM compared
 """
 _STARTS = """
-SELECT * REPLACE (btime * 1000000 AS time_us, CASE WHEN is_exit THEN {late} ELSE {near} END AS time_accuracy)
+SELECT * REPLACE (btime * 1000000 AS time_us, 1 AS early_s, CASE WHEN is_exit THEN 0 ELSE 1 END AS late_s)
 FROM lives WHERE begins AND btime > 0
 """
 _EXITS = "SELECT * FROM lives WHERE is_exit"

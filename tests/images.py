@@ -21,7 +21,6 @@ def run(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str
     if command is None:
         pytest.skip(f"{tool} is not installed")
     folder = Path(str(arguments[-1])).parent
-    arguments = tuple(str(argument) for argument in arguments)
     subprocess.run(  # noqa: S603  the tests' own arguments
         [command, *map(str, arguments)],
         input=stdin,
@@ -32,8 +31,10 @@ def run(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str
     )
 
 
-def ext(tree: Path, image: Path, kind: str = "ext4", size_mib: int = 4, env: Mapping[str, str] | None = None) -> Path:
-    """Make an ext2, ext3 or ext4 file system of a tree; the same bytes from the same tree, but for its ctimes."""
+def ext(
+    tree: Path, image: Path, kind: str = "ext4", size_mib: int = 4, env: Mapping[str, str] | None = None
+) -> Path:
+    """Make an ext2, ext3 or ext4 of a tree; the same bytes from the same tree, but for its ctimes."""
     _blank(image, size_mib * _MIB)
     features = () if kind == "ext3" else ("-O", "^has_journal")
     fixed = ("-U", f"{_UUID}0", "-E", f"hash_seed={_UUID}1,root_owner=0:0", "-m", 0)

@@ -22,7 +22,7 @@ LOGS = {
 }
 TORN = ("atop_20261118", "2.9.0", 57_000)  # of 57322 bytes, inside the last record
 PACKED = ("atop_20261117.gz", "2.2.6-a")
-PASSWD = """\
+USERS = """\
 root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
 www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
@@ -48,11 +48,15 @@ def make_disk(folder: Path) -> Path:
     make_tree(tree)
     paths = ["/", *(f"/{path.relative_to(tree)}" for path in sorted(tree.rglob("*")))]
     images.ext(tree, volume, size_mib=8, env={"E2FSPROGS_FAKE_TIME": str(TIME)})
-    fields = ("atime", "ctime", "mtime", "crtime", "ctime_extra", "crtime_extra", "atime_extra", "mtime_extra")
+    times = ("atime", "ctime", "mtime", "crtime")
+    values = {
+        **dict.fromkeys(times, f"@{TIME}"),
+        **{f"{time}_extra": 0 for time in times},
+        "uid": 0,
+        "gid": 0,
+    }
     commands = [
-        f"sif {path} {field} {0 if field.endswith('extra') else f'@{TIME}'}"
-        for path in (*paths, "/lost+found")
-        for field in fields
+        f"sif {path} {field} {value}" for path in (*paths, "/lost+found") for field, value in values.items()
     ]
     script = folder / "debugfs"
     script.write_text("\n".join(commands))
@@ -65,7 +69,7 @@ def make_tree(tree: Path) -> None:
     (tree / "var/log/atop").mkdir(parents=True)
     (tree / "etc").mkdir()
     files = {
-        "etc/passwd": PASSWD.encode(),
+        "etc/passwd": USERS.encode(),
         "etc/hostname": b"lab-guest\n",
         "var/log/atop/daily.log": b"ATOP - lab-guest: no raw log, although it lies beside them\n",
         f"var/log/atop/{TORN[0]}": _log(TORN[1])[: TORN[2]],
