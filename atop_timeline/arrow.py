@@ -20,7 +20,7 @@ class Rows(NamedTuple):
 
 
 def rows(columns: Mapping[str, NDArray[Any]]) -> Rows:
-    """Columns of whole numbers, floating point numbers and truth values, shape (n,); what is masked is null."""
+    """Columns of whole or floating point numbers and truth values, shape (n,); what is masked is null."""
     kinds = {name: _KINDS[values.dtype.kind] for name, values in columns.items()}
     length = len(next(iter(columns.values())))
     return _rows(kinds, length, [_array(kinds[name], values) for name, values in columns.items()])
@@ -48,7 +48,7 @@ def _rows(kinds: dict[str, Kind], length: int, arrays: list[Any]) -> Rows:
 
 def _array(kind: Kind, values: NDArray[Any]) -> Any:  # noqa: ANN401  nanoarrow has no types
     data, mask = np.ma.getdata(values), np.ma.getmask(values)
-    validity = None if mask is np.ma.nomask else _bits(~mask)
+    validity = None if mask is np.ma.nomask else _bits(np.logical_not(mask))
     buffer = _bits(data) if kind is Kind.FLAG else np.ascontiguousarray(data, _DTYPES[kind])
     return na.c_array_from_buffers(_TYPES[kind], len(values), [validity, buffer])
 

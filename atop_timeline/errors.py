@@ -19,3 +19,11 @@ class EvidenceError(AtopTimelineError, OSError):
 
 class OutputError(AtopTimelineError, OSError):
     """The result cannot be written where it was asked for."""
+
+
+class UsageError(AtopTimelineError, ValueError):
+    """The command was asked for something that it does not have."""
+
+
+class StoreError(AtopTimelineError, OSError):
+    """The temporary store has no room, in memory or on disk."""

@@ -7,7 +7,7 @@ events travel as columns (`Events`); `Event` is the same thing as an object, for
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +39,9 @@ class Column(NamedTuple):
 class EventType:
     """A kind of event, by the name with which a user chooses it and the store keeps it.
 
-    As in Plaso an event is little more than a time, and refers to facts: `columns` are those of its facts that
-    are shown, in the order in which formatters write them, and `facts` names the table that holds them. `own`
-    are columns that are its own and not shown.
+    As in Plaso an event is little more than a time, and refers to facts: `columns` are those of its facts
+    that are shown, in the order in which formatters write them, and `facts` names the table that holds
+    them. `own` are columns that are its own and not shown.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Facts:
     -1 for an unknown one.
     """
 
-    columns: Mapping[str, "NDArray[np.generic]"]
+    columns: Mapping[str, "NDArray[Any]"]
     texts: Mapping[str, "NDArray[np.int64]"]
     values: Sequence[str]
 
@@ -103,7 +103,7 @@ class Events:
     """
 
     event_type: EventType
-    columns: Mapping[str, "NDArray[np.generic]"]
+    columns: Mapping[str, "NDArray[Any]"]
     facts: Facts | None = None
 
 
@@ -121,4 +121,3 @@ class Event:
             return self.attributes[name]
         except KeyError:
             raise AttributeError(f"a {self.data_type} event has no {name}") from None
-

@@ -68,9 +68,9 @@ def extract(
 ) -> Extraction:
     """The timeline of all logs in some images, folders and logs.
 
-    `log_paths` are globs of further places where logs may lie; `only` names the event types to make (`starts`,
-    `exits`, `observations`, `threads`); `period` is the first microsecond since 1970 to show and the first one
-    not to. What cannot be read is told in the report, and the rest goes on.
+    `log_paths` are globs of further places where logs may lie; `only` names the event types to make
+    (`starts`, `exits`, `observations`, `threads`); `period` is the first microsecond since 1970 to show and
+    the first one not to. What cannot be read is told in the report, and the rest goes on.
     """
     report = Report()
     logs = [log for path in distinct_paths(paths) for log in _logs(path, log_paths, report)]
@@ -93,7 +93,7 @@ def _logs(path: str, log_paths: Sequence[str], report: Report) -> list[LogFile]:
         evidence = Evidence(path, log_paths)
         logs = list(evidence.logs())
     except EvidenceError as error:
-        report.problems.append(Problem(path, str(error), serious=True))
+        report.problems.append(Problem(path, str(error).removeprefix(f"{path}: "), serious=True))
         return []
     report.problems += evidence.problems
     report.searched += evidence.searched
@@ -124,7 +124,11 @@ class _Reading:
         try:
             with file.open() as stream:
                 log = RawLog(stream, file.users)
-                report.hostname, report.atop_version, report.damages = log.hostname, log.atop_version, log.damages
+                report.hostname, report.atop_version, report.damages = (
+                    log.hostname,
+                    log.atop_version,
+                    log.damages,
+                )
                 origin = LogOrigin(log.hostname, file.evidence, file.volume, file.path, log.atop_version)
                 self.timeline.add_log(log_id, origin)
                 self.report.logs.append(report)

@@ -43,6 +43,9 @@ ABIS = {
 }
 """By name; the most frequent first."""
 
+MAGICS = {b"\xef\xbe\xed\xfe": "x86-64", b"\xfe\xed\xbe\xef": "s390x"}
+"""First bytes of a raw log (rawlog.h, MYMAGIC: 0xfeedbeef), and which of `ABIS` has their byte order."""
+
 VERSIONS = (
     *("1.26", "1.27"),
     *("2.0", "2.1", "2.2", "2.2.3", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9"),
@@ -92,7 +95,6 @@ def load(version: str, abi: str) -> Layout:
 
 
 _NEWEST = VERSIONS[-1]
-_MAGIC_ABI = {b"\xef\xbe\xed\xfe": "x86-64", b"\xfe\xed\xbe\xef": "s390x"}
 
 
 def read_rawheader(data: bytes) -> np.void:
@@ -101,7 +103,7 @@ def read_rawheader(data: bytes) -> np.void:
     Only the byte order differs between machines, and what a version does not know is 0. Raises WrongParser
     where the data is not a raw log, or ends inside the header.
     """
-    abi = _MAGIC_ABI.get(bytes(data[:4]))
+    abi = MAGICS.get(bytes(data[:4]))
     if abi is None:
         raise WrongParser(f"rawheader: starts with {data[:4].hex() or 'nothing'}, atop writes 0xfeedbeef")
     rawheader = load(_NEWEST, abi).rawheader
@@ -126,9 +128,7 @@ def layout_of(header: np.void) -> Layout:
         if _fits(layout, found):
             return layout
     sizes = "/".join(map(str, found.values()))
-    raise UnknownLayout(
-        f"atop {_release(header)} writes {'/'.join(found)} of {sizes} bytes, which no known atop does"
-    )
+    raise UnknownLayout(f"atop {_release(header)} writes {'/'.join(found)} of {sizes} bytes, which no known atop does")
 
 
 def _candidates(header: np.void) -> Iterator[Layout]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator
 from importlib.metadata import entry_points
-from typing import BinaryIO, Protocol
+from typing import Any, Protocol
 
 from atop_timeline.events import Events, EventType
 from atop_timeline.rawlog import Samples
-from atop_timeline.timeline import Timeline
+from atop_timeline.timeline import Sink, Timeline
 
 
 class Parser(Protocol):
@@ -38,21 +38,23 @@ class Formatter(Protocol):
     loses: str
     """What of an event does not come through, in one line."""
 
-    def write(self, timeline: Timeline, stream: BinaryIO) -> int:
+    def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events and gives their number."""
         ...
 
 
 def parsers() -> dict[str, Parser]:
     """All parsers, by name and in the order of names."""
-    return _loaded("atop_timeline.parsers")
+    found: dict[str, Parser] = _loaded("atop_timeline.parsers")
+    return found
 
 
 def formatters() -> dict[str, Formatter]:
     """All formatters, by name and in the order of names."""
-    return _loaded("atop_timeline.formatters")
+    found: dict[str, Formatter] = _loaded("atop_timeline.formatters")
+    return found
 
 
-def _loaded(group: str):
+def _loaded(group: str) -> dict[str, Any]:
     found = sorted(entry_points(group=group), key=lambda each: each.name)
     return {each.name: each.load()() for each in found}

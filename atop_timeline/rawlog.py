@@ -5,7 +5,6 @@ beyond what the layout promises.
 """
 
 import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,8 +46,8 @@ class Damage(NamedTuple):
     what: str
 
 
-class _Torn(ValueError):
-    """This record cannot be what atop wrote."""
+class _TornError(ValueError):
+    """A record cannot be what atop wrote."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,7 @@ class RawLog:
 
     @cached_property
     def hostname(self) -> str:
+        """As the header has it."""
         return decode(bytes(self.header["utsname"]["nodename"]))
 
     @cached_property
@@ -129,7 +129,7 @@ class RawLog:
         while offset < self.size:
             try:
                 sample, end = self._sample(offset)
-            except _Torn as error:
+            except _TornError as error:
                 self.damages.append(Damage(offset, self.size - offset, str(error)))
                 return
             yield sample
@@ -154,11 +154,11 @@ class RawLog:
         data = self._read(offset, self.layout.rawrecord.itemsize, "record")
         record = np.frombuffer(data, self.layout.rawrecord)[0]
         if not 0 < int(record["curtime"]) <= LAST_SECOND:
-            raise _Torn(f"record at offset {offset}: time {record['curtime']} is no second of the years to 9999")
-        lengths = [int(record[name]) for name in _BLOBS if name in self.layout.rawrecord.fields]
+            raise _TornError(f"record at offset {offset}: time {record['curtime']} is no second of the years to 9999")
+        lengths = [int(record[name]) for name in _BLOBS if name in (self.layout.rawrecord.names or ())]
         start = offset + len(data)
         if start + sum(lengths) > self.size:
-            raise _Torn(
+            raise _TornError(
                 f"record at offset {offset}: announces {sum(lengths)} bytes behind it, {self.size - start} are left"
             )
         blob = self._read(start + lengths[0], lengths[1], "task list")
@@ -167,10 +167,10 @@ class RawLog:
         return Sample(offset, record, tasks, digest.digest()), start + sum(lengths)
 
     def _tasks(self, record: np.void, blob: bytes, offset: int) -> NDArray[np.void]:
-        count = int(record["ndeviat" if "ndeviat" in self.layout.rawrecord.fields else "nlist"])
+        count = int(record["ndeviat" if "ndeviat" in (self.layout.rawrecord.names or ()) else "nlist"])
         length = count * self.layout.tstat.itemsize
         if length > min(_MOST_TASK_BYTES, (len(blob) + 1) * _MOST_INFLATION):
-            raise _Torn(f"task list at offset {offset}: {count} tasks in {len(blob)} bytes are not possible")
+            raise _TornError(f"task list at offset {offset}: {count} tasks in {len(blob)} bytes are not possible")
         return np.frombuffer(_inflate(blob, length, f"task list at offset {offset}"), self.layout.tstat)
 
     def _read(self, offset: int, length: int, what: str) -> bytes:
@@ -178,9 +178,9 @@ class RawLog:
             self._stream.seek(offset)
             data = self._stream.read(length)
         except OSError as error:
-            raise _Torn(f"{what} at offset {offset}: cannot be read: {error}") from error
+            raise _TornError(f"{what} at offset {offset}: cannot be read: {error}") from error
         if len(data) < length:
-            raise _Torn(f"{what} at offset {offset}: {length} bytes expected, {len(data)} found")
+            raise _TornError(f"{what} at offset {offset}: {length} bytes expected, {len(data)} found")
         return data
 
 
@@ -191,11 +191,11 @@ def _inflate(blob: bytes, length: int, what: str) -> bytes:
     inflater = isal_zlib.decompressobj()
     try:
         data = inflater.decompress(blob, length + 1)
-    except (isal_zlib.error, zlib.error) as error:
-        raise _Torn(f"{what}: does not inflate: {error}") from error
+    except isal_zlib.error as error:  # type: ignore[misc]  # it is an exception, but has no type
+        raise _TornError(f"{what}: does not inflate: {error}") from error
     if len(data) != length or not inflater.eof:
         found = f"{len(data)} bytes" if inflater.eof else f"{len(data)} bytes and no end"
-        raise _Torn(f"{what}: {length} bytes expected, inflates to {found}")
+        raise _TornError(f"{what}: {length} bytes expected, inflates to {found}")
     return data
 
 

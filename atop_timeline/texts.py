@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 UNKNOWN = -1
 """The number that stands for no text."""
 
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 
 def decode(raw: bytes) -> str:
@@ -52,7 +50,8 @@ class Texts:
         new = np.ones(len(raw), np.bool_)
         new[1:] = raw[1:] != raw[:-1]
         numbers = np.array([self._number_of(each) for each in raw[new].tolist()], np.int64)
-        return numbers[np.cumsum(new) - 1]
+        column: NDArray[np.int64] = numbers[np.cumsum(new) - 1]
+        return column
 
     def derived(self, column: NDArray[np.int64], derive: Callable[[str], str]) -> NDArray[np.int64]:
         """The numbers of what `derive` makes of each text of a column; unknown stays unknown."""

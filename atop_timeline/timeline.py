@@ -9,15 +9,17 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import duckdb
 import numpy as np
 from dfdatetime.posix_time import PosixTimeInMicroseconds
 
 from atop_timeline import arrow
+from atop_timeline.errors import StoreError
 from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Facts, Kind
 
 ALL_TIME = (-(1 << 63), (1 << 63) - 1)
@@ -35,8 +37,8 @@ SAMPLE = EventType(
 """The samples themselves, to which all events refer; they are inserted like events."""
 
 _ROW_GROUP = 122_880  # DuckDB's own: tables grow best by whole ones
-_WINDOW_ROWS = 100_000
-_SETTINGS = {"memory_limit": "300MB", "threads": 1}
+_WINDOW_ROWS = 25_000
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "threads": 1}
 _SAMPLE_BITS = 32
 _LOGS = """
 CREATE TABLE logs (
@@ -74,6 +76,14 @@ class Piece(NamedTuple):
     sql: str
 
 
+class Sink(Protocol):
+    """What lines are written to."""
+
+    def write(self, data: bytes, /) -> Any:  # noqa: ANN401  its users look at no result
+        """Takes all of the data."""
+        ...
+
+
 class LogOrigin(NamedTuple):
     """Where a log was found and who wrote it: a row of the table `logs`."""
 
@@ -93,7 +103,10 @@ class Timeline:
     """
 
     def __init__(
-        self, types: Sequence[EventType], staging: Sequence[EventType] = (), period: tuple[int, int] = ALL_TIME
+        self,
+        types: Sequence[EventType],
+        staging: Sequence[EventType] = (),
+        period: tuple[int, int] = ALL_TIME,
     ) -> None:
         self.types = tuple(types)
         self.written: Callable[[int], None] = lambda _: None
@@ -102,8 +115,13 @@ class Timeline:
         self._database = duckdb.connect(str(self._directory / "store.duckdb"), config=_SETTINGS)
         self._database.execute(_LOGS)
         stored = (*types, *staging)
-        self._events = {each.name: _Table(self._database, each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
-        self._facts = {name: _Table(self._database, name, {"row_id": Kind.INTEGER}) for name in sorted({each.facts for each in stored})}
+        self._events = {
+            each.name: _Table(self._database, each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)
+        }
+        self._facts = {
+            name: _Table(self._database, name, {"row_id": Kind.INTEGER})
+            for name in sorted({each.facts for each in stored})
+        }
         self._texts = _Table(self._database, "texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
         self._text_count = self._row_count = 0
         self._latest: tuple[Facts | None, int] = (None, 0)
@@ -148,8 +166,14 @@ class Timeline:
         return int(forgotten[0][0])
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        """What a statement of SQL gives; for `finish` of parsers, and for questions."""
-        return self._database.execute(statement).fetchall()
+        """What a statement of SQL gives; for `finish` of parsers, and for questions.
+
+        Raises `StoreError` where memory or disk do not suffice.
+        """
+        try:
+            return self._database.execute(statement).fetchall()
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise StoreError(f"temporary store in {self._directory}: {error}") from error
 
     def fill(self, event_type: EventType, query: str) -> None:
         """Inserts what a query gives, the columns `KEYS`, as events of a type, in the order of time."""
@@ -169,13 +193,13 @@ class Timeline:
         events = self._bare(event_type, ALL_TIME)
         return int(self.execute(f"SELECT count(*) FROM ({events}) SEMI JOIN samples USING (sample_id)")[0][0])
 
-    def write(self, line: Callable[[EventType], Iterable[Piece]], stream: BinaryIO) -> int:
+    def write(self, line: Callable[[EventType], Iterable[Piece]], stream: Sink) -> int:
         """Writes all events in their order, a line each, made of the pieces for its type; gives their number."""
         part = self._directory / "part"
-        queries = [self._lines(rank, each, list(line(each))) for rank, each in enumerate(self.types)]
+        lines = {each: self._prepared(each, line(each)) for each in self.types}
         count = 0
         for window in self._windows():
-            union = " UNION ALL ".join(query.format(events=self._bare(each, window)) for each, query in zip(self.types, queries, strict=True))
+            union = " UNION ALL ".join(self._lines(each, lines[each], window) for each in self.types)
             count += self.execute(f"COPY (SELECT line FROM ({union}) {_ORDER}) TO '{part}' ({_RAW_LINES})")[0][0]
             with part.open("rb") as written:
                 shutil.copyfileobj(written, stream, 1 << 20)
@@ -204,18 +228,29 @@ class Timeline:
             f" JOIN ({self._known(event_type)}) AS facts USING (row_id) JOIN origins USING (sample_id)"
         )
 
-    def _lines(self, rank: int, event_type: EventType, pieces: Sequence[Piece]) -> str:
-        """The query for lines with their order, for a format with `{events}`; what lasts is prepared in two tables."""
-        name = event_type.name
-        numbered = [(f"{piece.level.name.lower()}_{number}", piece) for number, piece in enumerate(pieces)]
-        for level, key, source in ((Level.FACTS, "row_id", self._known(event_type)), (Level.ORIGIN, "sample_id", "origins")):
-            lasting = "".join(f", {piece.sql} AS {alias}" for alias, piece in numbered if piece.level is level)
-            self.execute(f"CREATE OR REPLACE TABLE {name}_{key} AS SELECT {key}{lasting} FROM ({source})")
-        line = ", ".join(piece.sql if piece.level is Level.EVENT else alias for alias, piece in numbered)
+    def _prepared(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
+        """SQL for the line of an event, over two new tables that hold the pieces that last."""
+        joined = [
+            Piece(level, ", ".join(piece.sql for piece in run))
+            for level, run in groupby(pieces, key=lambda piece: piece.level)
+        ]
+        names = {piece: f"{event_type.name}_{number}" for number, piece in enumerate(joined)}
+        for level, key, source in (
+            (Level.FACTS, "row_id", f"FROM ({self._known(event_type)})"),
+            (Level.ORIGIN, "sample_id", "FROM origins"),
+        ):
+            lasting = "".join(f", concat({piece.sql}) AS {names[piece]}" for piece in joined if piece.level is level)
+            self.execute(f"CREATE OR REPLACE TABLE {event_type.name}_{key} AS SELECT {key}{lasting} {source}")
+        return f"concat({', '.join(piece.sql if piece.level is Level.EVENT else names[piece] for piece in joined)})"
+
+    def _lines(self, event_type: EventType, line: str, window: tuple[int, int]) -> str:
+        """The query for the lines of a window, with what gives their order."""
+        name, bare = event_type.name, self._bare(event_type, window)
         return (
-            f"SELECT time_us, {rank} AS rank, sample_id, entry, concat({line}) AS line"
-            f" FROM (SELECT *, {_ACCURACY} AS time_accuracy FROM ({{events}}))"
-            f" JOIN {name}_row_id USING (row_id) JOIN {name}_sample_id USING (sample_id)"
+            f"SELECT time_us, {self.types.index(event_type)} AS rank, sample_id, entry, {line} AS line"
+            f" FROM (SELECT *, {_ACCURACY} AS time_accuracy FROM ({bare}))"
+            f" JOIN (FROM {name}_row_id WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
+            f" JOIN {name}_sample_id USING (sample_id)"
         )
 
     def _bare(self, event_type: EventType, window: tuple[int, int]) -> str:

@@ -1,3 +1,115 @@
-"""x"""
-class TimesketchCsv: pass
-class TimesketchJsonl: pass
+"""Timesketch's own formats, CSV and JSON lines, as its importers read them best.
+
+The rules: https://timesketch.org/guides/user/import-from-json-csv/ and timesketch/lib/utils.py. A field has one
+type in the whole file; times have one fixed form; a value that is not known is an empty cell, or no key at all.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from atop_timeline.events import PROVENANCE, Column, EventType, Kind
+from atop_timeline.timeline import Level, Piece, Sink, Timeline
+
+from .messages import cut, literal, message_of
+
+_MESSAGE_CHARACTERS = 256  # longer strings drop out of OpenSearch's aggregations (ignore_above)
+_DATETIME = "strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
+_RUN_BY_SPREADSHEETS = "('=', '+', '-', '@')"
+
+
+class _Field(NamedTuple):
+    """A field of a line, as SQL over what its level names; `chosen` for a text that the evidence chose."""
+
+    name: str
+    level: Level
+    sql: str
+    is_text: bool = False
+    chosen: bool = False
+
+
+def _fields(timeline: Timeline, event_type: EventType) -> Iterator[_Field]:
+    """The fields of an event type's lines, those first that a reader wants first; the same for each type."""
+    message = message_of(event_type)
+    known = {each.name for each in event_type.columns}
+
+    def constant(name: str, text: str) -> _Field:
+        return _Field(name, Level.FACTS, literal(text), is_text=True)
+
+    def column(level: Level, each: Column) -> _Field:
+        is_text = each.kind is Kind.TEXT
+        return _Field(each.name, level, f'"{each.name}"', is_text=is_text, chosen=is_text)
+
+    hostname, *origin = (column(Level.ORIGIN, each) for each in PROVENANCE)
+    text = cut(message.long_sql(event_type), _MESSAGE_CHARACTERS)
+    yield _Field("datetime", Level.EVENT, _DATETIME, is_text=True)
+    yield constant("timestamp_desc", event_type.timestamp_desc)
+    yield _Field("message", Level.FACTS, text, is_text=True, chosen=True)
+    yield hostname
+    for each in timeline.columns():
+        yield column(Level.FACTS, each) if each.name in known else _Field(each.name, Level.FACTS, "NULL")
+    yield constant("data_type", event_type.data_type)
+    yield constant("source_short", message.short_source)
+    yield constant("source_long", message.source)
+    yield constant("parser", "atop")
+    yield from origin
+    yield _Field("time_accuracy", Level.EVENT, "time_accuracy", is_text=True)
+    yield _Field("timestamp", Level.EVENT, "time_us")
+
+
+class TimesketchCsv:
+    """Comma-separated values; any spreadsheet opens them as well, and no cell of theirs is run."""
+
+    name = "timesketch"
+    suffix = ".csv"
+    description = "Timesketch CSV, and for spreadsheets"
+    loses = "importers read texts such as nan or NULL as missing"
+
+    def write(self, timeline: Timeline, stream: Sink) -> int:
+        """Writes all events under a header."""
+        names = [each.name for each in _fields(timeline, timeline.types[0])]
+        stream.write(",".join([*names, "tag"]).encode() + b"\n")
+        return timeline.write(lambda event_type: _csv_line(timeline, event_type), stream)
+
+
+class TimesketchJsonl:
+    """A JSON object a line."""
+
+    name = "timesketch-jsonl"
+    suffix = ".jsonl"
+    description = "Timesketch JSON lines"
+    loses = "nothing"
+
+    def write(self, timeline: Timeline, stream: Sink) -> int:
+        """Writes all events."""
+        return timeline.write(lambda event_type: _json_line(timeline, event_type), stream)
+
+
+def _csv_line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
+    for each in _fields(timeline, event_type):
+        yield Piece(each.level, _csv_cell(each))
+        yield Piece(each.level, "','")
+    yield Piece(Level.EVENT, "'-'")  # tag: pandas would read an empty cell as nan
+
+
+def _csv_cell(field: _Field) -> str:
+    """RFC 4180, and no formula: a text that a spreadsheet would run gets an apostrophe before it."""
+    text = field.sql
+    if not field.chosen:
+        return text
+    guarded = f"CASE WHEN {text}[1] IN {_RUN_BY_SPREADSHEETS} THEN concat('''', {text}) ELSE {text} END"
+    quoted = f"concat('\"', replace({guarded}, '\"', '\"\"'), '\"')"
+    return f"CASE WHEN regexp_matches({text}, '[,\"]') THEN {quoted} ELSE {guarded} END"
+
+
+def _json_line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
+    opening = "{"
+    for each in _fields(timeline, event_type):
+        yield Piece(each.level, f"'{opening}\"{each.name}\": ' || {_json_value(each)}")
+        opening = ", "
+    yield Piece(Level.EVENT, "'}'")
+
+
+def _json_value(field: _Field) -> str:
+    if field.chosen:
+        return f"to_json(nullif({field.sql}, ''))"
+    return f"'\"' || {field.sql} || '\"'" if field.is_text else field.sql

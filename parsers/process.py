@@ -4,6 +4,7 @@ What the fields of a task mean: photoproc.h, photoproc.c and deviate.c of atop.
 """
 
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,7 +167,7 @@ class _Tasks:
         }
         return Events(SIGHTING, columns, self._facts)
 
-    def _keys(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:
+    def _keys(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         exact = np.zeros(len(tasks), np.int64)
         return {
             "sample": self._samples.first + self._samples.sample[tasks],
@@ -250,7 +251,7 @@ class _Tasks:
         }
         return Facts(columns, texts, self._texts.values)
 
-    def _observed(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:
+    def _observed(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         """What an observation has besides who the task is."""
         columns = tstat.columns(self._samples, tasks, _OBSERVED)
         seconds = np.maximum(self._samples.records["interval"][self._samples.sample[tasks]].astype(np.int64), 1)
@@ -261,7 +262,7 @@ class _Tasks:
             columns["was_inactive"] = inactive[tasks] != 0
         return columns
 
-    def _results(self, tasks: NDArray[np.intp], exited: NDArray[np.bool_]) -> dict[str, NDArray[np.generic]]:
+    def _results(self, tasks: NDArray[np.intp], exited: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
         """What an exit record says of the end; unknown of the living."""
         status = _wait_status(self._gen["excode"][tasks])
         signal = status & 0x7F
@@ -296,7 +297,7 @@ class _Tasks:
         return np.full(len(tasks), UNKNOWN) if raw is None else self._texts.decoded(raw[tasks])
 
 
-def _same_as_before(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _same_as_before(values: NDArray[Any]) -> NDArray[np.bool_]:
     same = np.zeros(len(values), np.bool_)
     same[1:] = values[1:] == values[:-1]
     return same

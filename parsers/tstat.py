@@ -6,7 +6,7 @@ repeat rsz and wsz, cgroupix is for display only) and what is reserved.
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +100,13 @@ MEMORY = (
 DISK = (
     _bytes("disk_read_bytes", "dsk.rsz", "read from disk in the interval", SECTOR, Given.IO),
     _bytes("disk_write_bytes", "dsk.wsz", "written to disk in the interval", SECTOR, Given.IO),
-    _bytes("disk_cancelled_write_bytes", "dsk.cwsz", "of these, dropped before they were written", SECTOR, Given.IO),
+    _bytes(
+        "disk_cancelled_write_bytes",
+        "dsk.cwsz",
+        "of these, dropped before they were written",
+        SECTOR,
+        Given.IO,
+    ),
 )
 NETWORK = (
     _count("tcp_sent_packets", "net.tcpsnd", "TCP packets sent in the interval", "", Given.NET),
@@ -123,7 +129,13 @@ GPU = (
     _count("gpu_memory_busy_cumulative", "gpu.membusycum", "the same of its memory", "%", Given.GPU),
     _count("gpu_time_ms", "gpu.timems", "GPU time", "ms", Given.GPU),
     _bytes("gpu_memory_bytes", "gpu.memnow", "GPU memory", KIB, Given.GPU),
-    _bytes("gpu_memory_cumulative_bytes", "gpu.memcum", "sum of gpu_memory_bytes over gpu_samples", KIB, Given.GPU),
+    _bytes(
+        "gpu_memory_cumulative_bytes",
+        "gpu.memcum",
+        "sum of gpu_memory_bytes over gpu_samples",
+        KIB,
+        Given.GPU,
+    ),
     _count("gpu_samples", "gpu.samples gpu.sample", "how often atopgpud looked", "", Given.GPU),
 )
 CGROUP_LIMITS = (
@@ -137,7 +149,7 @@ CGROUP_LIMITS = (
 )
 
 
-def field(tasks: NDArray[np.void], *sources: str) -> NDArray[np.generic] | None:
+def field(tasks: NDArray[np.void], *sources: str) -> NDArray[Any] | None:
     """A field such as `mem.rmem` of each task; the first that the layout has, None where it has none."""
     for source in sources:
         struct, name = source.split(".")
@@ -146,9 +158,9 @@ def field(tasks: NDArray[np.void], *sources: str) -> NDArray[np.generic] | None:
     return None
 
 
-def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> dict[str, NDArray[np.generic]]:
+def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
     """The columns of these tasks of a block, by name: masked where the log does not know, absent where nowhere."""
-    found: dict[str, NDArray[np.generic]] = {}
+    found: dict[str, NDArray[Any]] = {}
     for each in fields:
         values = field(block.tasks, *each.sources)
         if values is not None:
@@ -161,7 +173,7 @@ def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> 
     return found
 
 
-def _scaled(each: Field, values: NDArray[np.generic], block: Samples) -> NDArray[np.generic]:
+def _scaled(each: Field, values: NDArray[Any], block: Samples) -> NDArray[Any]:
     if each.ticks:
         return values / float(block.log.header["hertz"])
     whole = values.astype(np.int64, copy=False)
@@ -172,41 +184,41 @@ def _scaled(each: Field, values: NDArray[np.generic], block: Samples) -> NDArray
     return np.ma.masked_array(whole * each.factor, beyond) if beyond.any() else whole * each.factor
 
 
-def _known(given: Given, values: NDArray[np.generic], block: Samples, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _known(given: Given, values: NDArray[Any], block: Samples, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which of these values hold what their field's name says; shape (n,), or () for all alike."""
+    known: NDArray[np.bool_] = np.array(True)  # noqa: FBT003  an array's value
     match given:
-        case Given.ALWAYS:
-            return np.array(True)  # noqa: FBT003  an array's value
         case Given.POSITIVE:
-            return values > 0
+            known = values > 0
         case Given.LIMIT:
-            in_cgroup = (block.records["flags"] & rawlog.CGROUPS != 0)[block.sample[rows]]
-            return in_cgroup & (block.tasks["gen"]["isproc"][rows] != 0) & (values >= -1)
+            known = _flagged(block, rows, rawlog.CGROUPS) & (block.tasks["gen"]["isproc"][rows] != 0) & (values >= -1)
         case Given.IO:
-            return _io_statistics(block)[block.sample[rows]]
+            known = _flagged(block, rows, rawlog.IO_STATISTICS) | _io_told_by_header(block)
         case Given.NET:
-            return _netatop(block)[block.sample[rows]]
+            known = _flagged(block, rows, rawlog.NETATOP) | _net_told_by_header(block)
         case Given.GPU:
-            return _gpu_statistics(block)[block.sample[rows]] & np.isin(block.tasks["gpu"]["state"][rows], _GPU_USERS)
+            used = np.isin(block.tasks["gpu"]["state"][rows], _GPU_USERS)
+            known = _flagged(block, rows, rawlog.GPU_STATISTICS) & used
+    return known
 
 
-_GPU_USERS = (ord("A"), ord("E"))  # gpu.h, GPU task states: active, exited
+def _flagged(block: Samples, rows: NDArray[np.intp], flag: int) -> NDArray[np.bool_]:
+    """Whether each task's sample has this flag."""
+    flags: NDArray[np.bool_] = (block.records["flags"] & flag) != 0
+    return flags[block.sample[rows]]
+
+
+_GPU_USERS = (ord("A"), ord("E"))  # gpucom.h, states of a task that uses a GPU: active, exited
 _RAWLOGNG = 0x35  # atop.h: look at the record's flags
 _IOSTAT, _PATCHSTAT = 0x4, 0x2  # atop.h, header.supportflags
 
 
-def _io_statistics(block: Samples) -> NDArray[np.bool_]:
-    """Per sample; since 2.2.6 each record tells, before that the header told for all."""
+def _io_told_by_header(block: Samples) -> bool:
+    """Up to 2.2-3 the header told for all samples; since 2.2.6 it always has the same bits."""
     support = int(block.log.header["supportflags"])
-    told_by_header = support & _RAWLOGNG != _RAWLOGNG and bool(support & _IOSTAT)
-    return (block.records["flags"] & rawlog.IO_STATISTICS != 0) | told_by_header
+    return support & _RAWLOGNG != _RAWLOGNG and bool(support & _IOSTAT)
 
 
-def _netatop(block: Samples) -> NDArray[np.bool_]:
-    """Per sample; 1.x had a kernel patch instead, of which the header tells."""
-    patched = block.log.version < (2, 0) and bool(int(block.log.header["supportflags"]) & _PATCHSTAT)
-    return (block.records["flags"] & rawlog.NETATOP != 0) | patched
-
-
-def _gpu_statistics(block: Samples) -> NDArray[np.bool_]:
-    return block.records["flags"] & rawlog.GPU_STATISTICS != 0
+def _net_told_by_header(block: Samples) -> bool:
+    """1.x counted by a patch of the kernel, of which the header tells."""
+    return block.log.version < (2, 0) and bool(int(block.log.header["supportflags"]) & _PATCHSTAT)

@@ -1,0 +1,114 @@
+"""One run of the command: evidence to timeline, timeline to file, and what there is to tell of it."""
+
+import json
+import time
+from argparse import Namespace
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from atop_timeline import output, plugins
+from atop_timeline.console import Console
+from atop_timeline.errors import EvidenceError, UsageError
+from atop_timeline.extraction import Extraction, LogReport, Report, extract
+from atop_timeline.plugins import Formatter
+from atop_timeline.summary import lines, summarize
+from atop_timeline.timeline import ALL_TIME, Timeline
+
+_DEFAULT_FORMAT = "timesketch"
+
+
+def run(options: Namespace) -> bool:
+    """Whether nothing was damaged or unreadable. Raises an `AtopTimelineError` where there is no result."""
+    started = time.monotonic()
+    console = Console(quiet=options.quiet, verbose=options.verbose, color=not options.no_color)
+    formatter = _formatter(options)
+    only = _only(options)
+    for path in filter(None, (options.output, options.summary_json)):
+        output.check(path, overwrite=options.overwrite)
+    timeline, report = _extracted(options, only, console)
+    with timeline:
+        _tell(report, console)
+        if not any(log.samples for log in report.logs):
+            raise EvidenceError(_nothing_found(report))
+        written = _written(timeline, formatter, options, console)
+        summary = summarize(report, timeline, written)
+    console.table([*lines(summary), ("elapsed", f"{time.monotonic() - started:.1f} s")])
+    if options.summary_json:
+        with output.opened(options.summary_json, overwrite=options.overwrite) as stream:
+            stream.write(json.dumps(summary, indent=2).encode() + b"\n")
+    return report.complete
+
+
+def _formatter(options: Namespace) -> Formatter:
+    """The chosen formatter, or the first whose suffix the output has."""
+    known = plugins.formatters()
+    if options.format:
+        if options.format not in known:
+            raise UsageError(f"--format {options.format}: there are {', '.join(known)}")
+        return known[options.format]
+    suffix = Path(options.output).suffix.lower()
+    return next((each for each in known.values() if each.suffix == suffix), known[_DEFAULT_FORMAT])
+
+
+def _only(options: Namespace) -> Collection[str] | None:
+    """The names of the chosen event types; None for those that are shown by default."""
+    types = [each for parser in plugins.parsers().values() for each in parser.event_types]
+    names = {each.name for each in types}
+    if options.only is not None and not names.issuperset(options.only):
+        raise UsageError(f"--only {','.join(options.only)}: there are {', '.join(each.name for each in types)}")
+    chosen = {each.name for each in types if each.default} if options.only is None else set(options.only)
+    return chosen | {"threads"} if options.threads else chosen
+
+
+def _extracted(options: Namespace, only: Collection[str] | None, console: Console) -> Extraction:
+    period = tuple(
+        default if chosen is None else chosen
+        for chosen, default in zip((options.first, options.last), ALL_TIME, strict=True)
+    )
+    with console.progress("reading", "MB", 1e6) as advance:
+        return extract(
+            options.sources,
+            log_paths=options.log_path,
+            only=only,
+            period=(period[0], period[1]),
+            progress=lambda step: advance(step.done, step.total),
+        )
+
+
+def _written(timeline: Timeline, formatter: Formatter, options: Namespace, console: Console) -> dict[str, Any]:
+    total = sum(timeline.count(each) for each in timeline.types)
+    with (
+        console.progress("writing", "k events", 1e3) as advance,
+        output.opened(options.output, overwrite=options.overwrite) as stream,
+    ):
+        timeline.written = lambda count: advance(count, total)
+        events = formatter.write(timeline, stream)
+    return {
+        "path": options.output,
+        "format": formatter.name,
+        "events": events,
+        "size": stream.size,
+        "sha256": stream.sha256,
+    }
+
+
+def _tell(report: Report, console: Console) -> None:
+    for searched in report.searched:
+        console.detail(f"searched: {searched}")
+    for problem in report.problems:
+        (console.warn if problem.serious else console.note)(f"{problem.where}: {problem.what}")
+    for log in report.logs:
+        console.detail(f"log: {_name(log)}: {log.hostname}, atop {log.atop_version}, {log.samples:,} samples")
+        for damage in log.damages:
+            console.warn(f"{_name(log)}: {damage.what}; {damage.length:,} bytes lost from offset {damage.offset}")
+
+
+def _name(log: LogReport) -> str:
+    return " ".join(filter(None, (log.file.evidence, log.file.volume, log.file.path)))
+
+
+def _nothing_found(report: Report) -> str:
+    if report.logs or report.problems:
+        return "no sample could be read"
+    return f"no atop log found; searched {'; '.join(report.searched)}"

@@ -1,0 +1,79 @@
+"""The file that a result is written to: whole or not at all."""
+
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from atop_timeline.errors import OutputError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+STANDARD_OUTPUT = "-"
+
+
+class Counted(io.RawIOBase):
+    """A stream that knows how much went through it, in bytes, and its SHA-256."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: "ReadableBuffer") -> int:
+        """Passes on all of the data, and gives its size."""
+        self._stream.write(data)
+        self._digest.update(data)
+        size = memoryview(data).nbytes
+        self.size += size
+        return size
+
+    @property
+    def sha256(self) -> str:
+        """Of what went through, in hexadecimal digits."""
+        return self._digest.hexdigest()
+
+
+def check(path: str, *, overwrite: bool) -> None:
+    """Raises `OutputError` if something stands at this path that must not be replaced."""
+    if path != STANDARD_OUTPUT and not overwrite and Path(path).exists():
+        raise OutputError(f"{path} exists already; --overwrite replaces it")
+
+
+@contextmanager
+def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
+    """A stream to write to; the file gets its name when all is written, and is removed if anything fails.
+
+    Raises `OutputError` where it cannot be written.
+    """
+    check(path, overwrite=overwrite)
+    try:
+        if path == STANDARD_OUTPUT:
+            yield Counted(sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+            return
+        unfinished = Path(f"{path}.{os.getpid()}.part")
+        try:
+            with unfinished.open("xb") as stream:
+                yield Counted(stream)
+            check(path, overwrite=overwrite)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain when it ends
+        raise OutputError("standard output was closed before all was written") from error
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"{path}: {error.strerror or error}") from error

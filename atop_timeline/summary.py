@@ -1,0 +1,72 @@
+"""What a run found, wrote and lost: for people, and as JSON."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from atop_timeline.extraction import LogReport, Report
+from atop_timeline.timeline import Timeline
+
+
+def summarize(report: Report, timeline: Timeline, written: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary as JSON has it: times are ISO 8601 in UTC, sizes bytes; `written` tells of the output."""
+    read = [each for each in report.logs if each.samples]
+    times = [each for log in read for each in (log.first, log.last) if each is not None]
+    return {
+        "hosts": sorted({each.hostname for each in read}),
+        "atop_versions": sorted({each.atop_version for each in read}, key=_version),
+        "first_sample": _iso(min(times, default=None)),
+        "last_sample": _iso(max(times, default=None)),
+        "samples": sum(each.samples for each in report.logs),
+        "repeated_samples": report.repeated_samples,
+        "events": {each.name: timeline.count(each) for each in timeline.types},
+        "logs": [_log(each) for each in report.logs],
+        "problems": [each._asdict() for each in report.problems],
+        "searched": report.searched,
+        "complete": report.complete,
+        "output": dict(written),
+    }
+
+
+def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The summary for people: what, and its value."""
+    damaged = [each for each in summary["logs"] if each["damages"]]
+    lost = sum(damage["length"] for each in damaged for damage in each["damages"])
+    yield "hosts", ", ".join(summary["hosts"]) or "none"
+    yield "atop", ", ".join(summary["atop_versions"]) or "none"
+    yield "samples", f"{summary['samples']:,} from {summary['first_sample']} to {summary['last_sample']}"
+    if summary["repeated_samples"]:
+        yield "repeated", f"{summary['repeated_samples']:,} of them are there more than once, and count once"
+    yield "logs", f"{len(summary['logs']):,} read"
+    yield "events", ", ".join(f"{count:,} {name}" for name, count in summary["events"].items())
+    if damaged:
+        yield "damaged", f"{len(damaged):,} logs, {lost:,} bytes of them lost"
+    unread = sum(each["serious"] for each in summary["problems"])
+    if unread:
+        yield "not read", f"{unread:,} files or volumes"
+    output = summary["output"]
+    yield "output", f"{output['path']}, {output['size']:,} bytes"
+    yield "SHA-256", output["sha256"]
+
+
+def _log(report: LogReport) -> dict[str, Any]:
+    return {
+        "evidence": report.file.evidence,
+        "volume": report.file.volume,
+        "filename": report.file.path,
+        "size": report.file.size,
+        "hostname": report.hostname,
+        "atop_version": report.atop_version,
+        "samples": report.samples,
+        "first_sample": _iso(report.first),
+        "last_sample": _iso(report.last),
+        "damages": [each._asdict() for each in report.damages],
+    }
+
+
+def _iso(second: int | None) -> str | None:
+    return None if second is None else datetime.fromtimestamp(second, UTC).isoformat()
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
