@@ -1,4 +1,4 @@
-"""The timeline: one ordered table over all logs and sources. The only module that knows DuckDB.
+"""The timeline: one ordered table over all logs and sources.
 
 The store is narrow. An event is a few numbers and refers to its facts, in which texts are numbers too; what all
 events of a sample share stands with the sample. So a line of output is put together from pieces, most of them
@@ -6,21 +6,17 @@ made once for many events, window by window in the order of time: nothing is eve
 """
 
 import shutil
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import groupby
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
-import duckdb
 import numpy as np
 from dfdatetime.posix_time import PosixTimeInMicroseconds
 
-from atop_timeline import arrow
-from atop_timeline.errors import StoreError
 from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Facts, Kind
+from atop_timeline.store import Store, quoted
 
 ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 """In microseconds since 1970: the period that leaves nothing out."""
@@ -36,9 +32,8 @@ SAMPLE = EventType(
 )
 """The samples themselves, to which all events refer; they are inserted like events."""
 
-_ROW_GROUP = 122_880  # DuckDB's own: tables grow best by whole ones
 _WINDOW_ROWS = 25_000
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "threads": 1}
+_CHUNK_ROWS = 50_000
 _SAMPLE_BITS = 32
 _LOGS = """
 CREATE TABLE logs (
@@ -111,21 +106,17 @@ class Timeline:
         self.types = tuple(types)
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
-        self._directory = Path(tempfile.mkdtemp(prefix="atop-timeline-"))
-        self._database = duckdb.connect(str(self._directory / "store.duckdb"), config=_SETTINGS)
-        self._database.execute(_LOGS)
+        self._store = Store()
+        self._store.execute(_LOGS)
         stored = (*types, *staging)
-        self._events = {
-            each.name: _Table(self._database, each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)
-        }
-        self._facts = {
-            name: _Table(self._database, name, {"row_id": Kind.INTEGER})
-            for name in sorted({each.facts for each in stored})
-        }
-        self._texts = _Table(self._database, "texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
-        self._text_count = self._row_count = 0
+        self._events = {each.name: self._store.table(each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
+        names = dict.fromkeys(each.facts for each in stored)
+        self._facts = {name: self._store.table(name, {"row_id": Kind.INTEGER}) for name in names}
+        self._texts = self._store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
+        self._chunks = [_Chunk(0, 0)]
+        self._end = _Chunk(0, 0)
         self._latest: tuple[Facts | None, int] = (None, 0)
-        self._database.execute(_ORIGINS)
+        self._store.execute(_ORIGINS)
 
     def __enter__(self) -> Self:
         return self
@@ -137,12 +128,11 @@ class Timeline:
 
     def close(self) -> None:
         """Removes the store."""
-        self._database.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._store.close()
 
     def add_log(self, log_id: int, log: LogOrigin) -> None:
         """A log, by the number to which its samples and events refer."""
-        self._database.execute("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?)", [log_id, *log])
+        self._store.execute("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?)", [log_id, *log])
 
     def insert(self, log_id: int, events: Events) -> None:
         """Events of one log; its samples are inserted likewise."""
@@ -153,7 +143,7 @@ class Timeline:
         columns["sample_id"] = columns.pop("sample").astype(np.int64) + (log_id << _SAMPLE_BITS)
         if events.facts is not None:
             columns["row_id"] = columns.pop("row") + self._first_row(events.event_type.facts, events.facts)
-        table.add(arrow.rows(columns))
+        table.add(columns)
 
     def complete(self) -> int:
         """Ends the inserting, before parsers `finish`: forgets samples that are there again, and counts them."""
@@ -170,10 +160,7 @@ class Timeline:
 
         Raises `StoreError` where memory or disk do not suffice.
         """
-        try:
-            return self._database.execute(statement).fetchall()
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise StoreError(f"temporary store in {self._directory}: {error}") from error
+        return self._store.execute(statement)
 
     def fill(self, event_type: EventType, query: str) -> None:
         """Inserts what a query gives, the columns `KEYS`, as events of a type, in the order of time."""
@@ -195,11 +182,11 @@ class Timeline:
 
     def write(self, line: Callable[[EventType], Iterable[Piece]], stream: Sink) -> int:
         """Writes all events in their order, a line each, made of the pieces for its type; gives their number."""
-        part = self._directory / "part"
-        lines = {each: self._prepared(each, line(each)) for each in self.types}
+        part = self._store.directory / "part"
+        lines = {each: self._with_pieces(each, line(each)) for each in self.types}
         count = 0
         for window in self._windows():
-            union = " UNION ALL ".join(self._lines(each, lines[each], window) for each in self.types)
+            union = " UNION ALL ".join(self._joined(each, f"{lines[each]} AS line", window) for each in self.types)
             count += self.execute(f"COPY (SELECT line FROM ({union}) {_ORDER}) TO '{part}' ({_RAW_LINES})")[0][0]
             with part.open("rb") as written:
                 shutil.copyfileobj(written, stream, 1 << 20)
@@ -209,48 +196,47 @@ class Timeline:
     def events(self) -> Iterator[Event]:
         """All events in their order, as objects."""
         names = [each.name for each in (ACCURACY, *PROVENANCE, *self.columns())]
-        shown = ", ".join(_quoted(name) for name in ("data_type", "timestamp_desc", "time_us", *names))
+        shown = ", ".join(quoted(name) for name in ("rank", "time_us", *names))
+        for each in self.types:
+            self._keep(each, {column.name: quoted(column.name) for column in each.columns}, _SHOWN_ORIGIN)
         for window in self._windows():
-            union = " UNION ALL BY NAME ".join(
-                f"SELECT {rank} AS rank, '{each.data_type}' AS data_type, '{each.timestamp_desc}' AS timestamp_desc,"
-                f" * FROM ({self.whole(each, window)})"
-                for rank, each in enumerate(self.types)
-            )
-            for data_type, description, time_us, *values in self.execute(f"SELECT {shown} FROM ({union}) {_ORDER}"):
-                date_time = PosixTimeInMicroseconds(timestamp=time_us)
-                yield Event(data_type, description, date_time, dict(zip(names, values, strict=True)))
+            union = " UNION ALL BY NAME ".join(self._joined(each, "*", window) for each in self.types)
+            for rank, time_us, *values in self.execute(f"SELECT {shown} FROM ({union}) {_ORDER}"):
+                event_type, date_time = self.types[rank], PosixTimeInMicroseconds(timestamp=time_us)
+                attributes = dict(zip(names, values, strict=True))
+                yield Event(event_type.data_type, event_type.timestamp_desc, date_time, attributes)
 
-    def whole(self, event_type: EventType, window: tuple[int, int] = ALL_TIME) -> str:
-        """The query for the events of a type in a window of time with all their columns, in no order."""
-        return (
-            f"SELECT events.*, {_ACCURACY} AS time_accuracy, facts.* EXCLUDE (row_id), origins.* EXCLUDE (sample_id)"
-            f" FROM ({self._bare(event_type, window)}) AS events"
-            f" JOIN ({self._known(event_type)}) AS facts USING (row_id) JOIN origins USING (sample_id)"
-        )
-
-    def _prepared(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
-        """SQL for the line of an event, over two new tables that hold the pieces that last."""
+    def _with_pieces(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
+        """SQL for the line of an event, over kept pieces where they last longer than the event."""
         joined = [
-            Piece(level, ", ".join(piece.sql for piece in run))
+            Piece(level, f"concat({', '.join(piece.sql for piece in run)})")
             for level, run in groupby(pieces, key=lambda piece: piece.level)
         ]
-        names = {piece: f"{event_type.name}_{number}" for number, piece in enumerate(joined)}
-        for level, key, source in (
-            (Level.FACTS, "row_id", f"FROM ({self._known(event_type)})"),
-            (Level.ORIGIN, "sample_id", "FROM origins"),
-        ):
-            lasting = "".join(f", concat({piece.sql}) AS {names[piece]}" for piece in joined if piece.level is level)
-            self.execute(f"CREATE OR REPLACE TABLE {event_type.name}_{key} AS SELECT {key}{lasting} {source}")
+        names = {piece: f"piece_{number}" for number, piece in enumerate(joined)}
+        kept = {
+            level: {names[piece]: piece.sql for piece in joined if piece.level is level}
+            for level in (Level.FACTS, Level.ORIGIN)
+        }
+        self._keep(event_type, kept[Level.FACTS], kept[Level.ORIGIN])
         return f"concat({', '.join(piece.sql if piece.level is Level.EVENT else names[piece] for piece in joined)})"
 
-    def _lines(self, event_type: EventType, line: str, window: tuple[int, int]) -> str:
-        """The query for the lines of a window, with what gives their order."""
+    def _keep(self, event_type: EventType, facts: Mapping[str, str], origin: Mapping[str, str]) -> None:
+        """Keeps expressions, by name, over the facts and the origins of a type's events in two tables."""
+        name = event_type.name
+        self.execute(f"CREATE OR REPLACE TABLE {name}_origins AS SELECT sample_id{_listed(origin)} FROM origins")
+        for number, (first, end) in enumerate(zip(self._chunks, [*self._chunks[1:], self._end], strict=True)):
+            query = f"SELECT row_id{_listed(facts)} FROM ({self._known(event_type, first, end)})"
+            into = f"INSERT INTO {name}_facts" if number else f"CREATE OR REPLACE TABLE {name}_facts AS"
+            self.execute(f"{into} {query}")
+
+    def _joined(self, event_type: EventType, shown: str, window: tuple[int, int]) -> str:
+        """The query for something over a type's events in a window and what was kept, with what gives their order."""
         name, bare = event_type.name, self._bare(event_type, window)
+        order = f"time_us, {self.types.index(event_type)} AS rank, sample_id, entry"
         return (
-            f"SELECT time_us, {self.types.index(event_type)} AS rank, sample_id, entry, {line} AS line"
-            f" FROM (SELECT *, {_ACCURACY} AS time_accuracy FROM ({bare}))"
-            f" JOIN (FROM {name}_row_id WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
-            f" JOIN {name}_sample_id USING (sample_id)"
+            f"SELECT {order}, {shown} FROM (SELECT *, {_ACCURACY} AS time_accuracy FROM ({bare}))"
+            f" JOIN (FROM {name}_facts WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
+            f" JOIN {name}_origins USING (sample_id)"
         )
 
     def _bare(self, event_type: EventType, window: tuple[int, int]) -> str:
@@ -258,19 +244,30 @@ class Timeline:
         first, end = max(window[0], self._period[0]), min(window[1], self._period[1])
         return f"SELECT * FROM {event_type.name} WHERE time_us >= {first} AND time_us < {end}"
 
-    def _known(self, event_type: EventType) -> str:
-        """The query for the facts of the events of a type: `row_id` and its columns, texts as texts."""
+    def _known(self, event_type: EventType, first: "_Chunk", end: "_Chunk") -> str:
+        """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
+
+        The texts of a chunk are together as well, so that few of them are looked through.
+        """
         names = self._facts[event_type.facts].names
-        texts = [each.name for each in event_type.columns if each.kind is Kind.TEXT and each.name in names]
-        shown = ", ".join(f"{_source(each, names)} AS {_quoted(each.name)}" for each in event_type.columns)
-        joins = " ".join(f"LEFT JOIN texts AS {name}_text ON {name}_text.id = facts.{name}" for name in texts)
+        known = [each for each in event_type.columns if each.name in names]
+        shown = {each.name: f"facts.{quoted(each.name)}" for each in known}
+        shown |= {each.name: f"{each.name}_text.text" for each in known if each.kind is Kind.TEXT}
+        shown |= {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns if each.name not in names}
+        joins = " ".join(
+            f"LEFT JOIN some_texts AS {each.name}_text ON {each.name}_text.id = facts.{each.name}"
+            for each in known
+            if each.kind is Kind.TEXT
+        )
+        rows = f"row_id >= {first.row} AND row_id < {end.row}"
         return (
-            f"SELECT facts.row_id, {shown} FROM {event_type.facts} AS facts {joins}"
-            f" WHERE facts.row_id IN (SELECT row_id FROM {event_type.name})"
+            f"WITH some_texts AS (FROM texts WHERE id >= {first.text} AND id < {end.text})"
+            f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {joins}"
+            f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
         )
 
     def _windows(self) -> list[tuple[int, int]]:
-        """Windows of time, each from its first microsecond to the first one no longer, with a bounded number of events."""
+        """Windows of time, from the first microsecond to the first one not in it, of not too many events each."""
         times = " UNION ALL ".join(f"SELECT time_us FROM ({self._bare(each, ALL_TIME)})" for each in self.types)
         return self.execute(f"""
             WITH counted AS (SELECT time_us, count(*) AS rows FROM ({times}) GROUP BY time_us),
@@ -281,62 +278,35 @@ class Timeline:
         """)
 
     def _first_row(self, table: str, facts: Facts) -> int:
-        """The number of the first of these rows in their table; facts that were just added are not added again."""
+        """The number of the first of these rows; facts that were just added are not added again."""
         latest, first = self._latest
         if facts is not latest:
-            first, base = self._row_count, self._text_count
+            first, base = self._end
             texts = {name: np.where(each < 0, each, each + base) for name, each in facts.texts.items()}
-            numbers = np.arange(first, first + len(facts.columns["pid"]))
-            self._facts[table].add(arrow.rows({"row_id": numbers, **facts.columns, **texts}))
-            self._texts.add(arrow.texts(base, facts.values))
-            self._row_count += len(numbers)
-            self._text_count += len(facts.values)
+            rows = np.arange(first, first + len(next(iter(facts.columns.values()))))
+            self._facts[table].add({"row_id": rows, **facts.columns, **texts})
+            self._texts.add({"id": np.arange(base, base + len(facts.values)), "text": facts.values})
+            self._end = _Chunk(first + len(rows), base + len(facts.values))
             self._latest = facts, first
+            if first - self._chunks[-1].row >= _CHUNK_ROWS:
+                self._chunks.append(_Chunk(first, base))
         return first
 
 
-class _Table:
-    """A table of the store that grows by Arrow arrays, a row group at a time, and by columns as they come."""
+class _Chunk(NamedTuple):
+    """Where some facts begin in their table, and their texts in that of the texts."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, name: str, kinds: Mapping[str, Kind]) -> None:
-        self._database = database
-        self._name = name
-        self._pending: list[arrow.Rows] = []
-        self._length = 0
-        self.names = set(kinds)
-        declared = ", ".join(f"{_quoted(name)} {kind}" for name, kind in kinds.items())
-        database.execute(f"CREATE TABLE {name} ({declared})")
-
-    def add(self, rows: arrow.Rows) -> None:
-        if self._pending and rows.kinds != self._pending[0].kinds:
-            self.flush()
-        self._pending.append(rows)
-        self._length += rows.length
-        if self._length >= _ROW_GROUP:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self._pending:
-            return
-        for name, kind in self._pending[0].kinds.items():
-            if name not in self.names:
-                self.names.add(name)
-                self._database.execute(f"ALTER TABLE {self._name} ADD COLUMN {_quoted(name)} {kind}")
-        self._database.register("pending", arrow.stream(self._pending))
-        self._database.execute(f"INSERT INTO {self._name} BY NAME SELECT * FROM pending")
-        self._database.unregister("pending")
-        self._pending, self._length = [], 0
+    row: int
+    text: int
 
 
 def _kinds(columns: Iterable[Column]) -> dict[str, Kind]:
     return {each.name: each.kind for each in columns}
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"'
+def _listed(expressions: Mapping[str, str]) -> str:
+    """SQL for further expressions in a list, by name."""
+    return "".join(f", {sql} AS {quoted(name)}" for name, sql in expressions.items())
 
 
-def _source(column: Column, names: Collection[str]) -> str:
-    if column.name not in names:
-        return f"CAST(NULL AS {column.kind})"
-    return f"{column.name}_text.text" if column.kind is Kind.TEXT else f"facts.{_quoted(column.name)}"
+_SHOWN_ORIGIN = {each.name: quoted(each.name) for each in PROVENANCE}

@@ -1,11 +1,13 @@
 """Process events against two truths from outside: what atop prints of a log, and what ran while it was written."""
 
 import gzip
+import re
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,9 @@ PRINTED = sorted(path.parent.name for path in LOGS.glob("*/parseable.txt.gz"))
 KNOWN = sorted({path.parent.name for path in LOGS.glob("*/truth*.json")})
 ALL_TYPES = ("starts", "exits", "observations", "threads")
 
+RESULT = ("uid", "gid", "exit_code", "signal", "core_dumped")
+T0 = 1_795_404_820  # odd-2.13.0 began then
+
 Row = dict[str, Value]
 
 
@@ -36,13 +41,10 @@ def rows(folder: str) -> dict[str, list[Row]]:
                 "time_us",
                 "entry",
                 "sample_interval",
-                "atop_version",
                 *(column.name for column in each.columns),
             ]
             columns = ", ".join(["sample_id & 4294967295", *names])
-            events = timeline.execute(
-                f"SELECT {columns} FROM ({timeline.whole(each)}) ORDER BY sample_id, entry"
-            )
+            events = timeline.execute(f"SELECT {columns} FROM ({timeline.whole(each)}) ORDER BY sample_id, entry")
             found[each.name] = [dict(zip(["sample", *names], event, strict=True)) for event in events]
     return found
 
@@ -52,9 +54,15 @@ def printed(folder: str) -> list[PrintedSample]:
     return read(gzip.decompress((LOGS / folder / "parseable.txt.gz").read_bytes()), folder)
 
 
+def version(folder: str) -> tuple[int, int]:
+    major, minor = re.findall(r"\d+", folder)[:2]
+    return int(major), int(minor)
+
+
 class Task(NamedTuple):
     """What atop printed of a task, with where it stands; `parent` is a process of the same sample."""
 
+    version: tuple[int, int]
     number: int
     position: int
     sample: PrintedSample
@@ -68,12 +76,10 @@ def tasks(folder: str) -> dict[str, list[Task]]:
     found = defaultdict(list)
     for number, sample in enumerate(printed(folder)):
         processes = [entry for entry in reversed(sample.entries) if entry.get("isproc", True)]
-        parents = {
-            entry["pid"]: entry for entry in sorted(processes, key=lambda entry: entry["state"] != b"E")
-        }
+        parents = {entry["pid"]: entry for entry in sorted(processes, key=lambda entry: entry["state"] != b"E")}
         for position, entry in enumerate(sample.entries):
             parent = parents.get(entry["ppid"], {"name": b"", "cmdline": b""})
-            found[_type(entry)].append(Task(number, position, sample, entry, parent))
+            found[_type(entry)].append(Task(version(folder), number, position, sample, entry, parent))
     return found
 
 
@@ -117,7 +123,7 @@ TEXTS = """
     process=name command_line=cmdline state=state container=container uts_name=utsname
     cgroup_path=cgpath wait_channel=wchan
 """
-NETWORK = [
+NETWORK = tuple(
     f"{protocol}_{way}_{what}"
     for protocol, what in (
         ("tcp", "packets"),
@@ -127,7 +133,7 @@ NETWORK = [
         ("raw", "packets"),
     )
     for way in ("sent", "received")
-]
+)
 NOT_ACCOUNTED = (
     *("effective_username", "euid", "egid", "suid", "sgid", "fsuid", "fsgid"),
     *("container", "openvz_container", "openvz_pid"),
@@ -168,29 +174,31 @@ def _newness(entry: Entry) -> Row:
     """Bit 31 of excode, which atop 2.4 and 2.5 do not print."""
     if "excode" in entry:
         return {"is_new": int(entry["excode"]) < 0}
-    return {"is_new": entry["isnew"]} if "isnew" in entry else {}
+    return {"is_new": bool(entry["isnew"])} if "isnew" in entry else {}
 
 
-def alive(task: Task, version: str) -> Row:
+def alive(task: Task) -> Row:
     """What an observation should have."""
     columns = told(task)
-    ticks = int(task.entry["utime"]) + int(task.entry["stime"])
-    columns["time_us"] = task.sample.time * 1_000_000
-    columns["cpu_percent"] = round(ticks / task.sample.interval, 2)
-    unknown = set() if task.entry["hasnet"] else NETWORK
+    assert not task.entry["hasnet"]
+    unknown = NETWORK
     if not task.entry["hasio"]:
-        unknown |= {column for column in columns if column.startswith("disk_")}
-    if _release(version) >= (2, 11):  # what it prints is in the list of cgroups, not in the task
-        unknown |= {column for column in columns if column.startswith("cgroup_")}
-    return columns | dict.fromkeys(unknown)
+        unknown += ("disk_read_bytes", "disk_write_bytes", "disk_cancelled_write_bytes")
+    if task.version >= (2, 11):  # what it prints then stands in the list of cgroups
+        unknown += tuple(column for column in columns if column.startswith("cgroup_"))
+    return columns | {"time_us": task.sample.time * 1_000_000} | dict.fromkeys(unknown)
 
 
 def ended(task: Task) -> Row:
     """What an exit should have."""
-    seconds, ticks = int(task.entry["btime"]), int(task.entry["elaps"])
-    second = int(task.entry.get("exittime", seconds + ticks // 100))
-    columns = told(task) | {"time_us": second * 1_000_000, "duration": ticks / 100} | _result(task.entry)
-    return columns | dict.fromkeys(NOT_ACCOUNTED)
+    columns = told(task) | {"time_us": _exit_second(task.entry) * 1_000_000} | _result(task.entry)
+    return columns | {"duration": int(task.entry["elaps"]) / 100} | dict.fromkeys(NOT_ACCOUNTED)
+
+
+def _exit_second(entry: Entry) -> int:
+    """Atop prints it since 2.9."""
+    lived = int(entry["elaps"]) // 100
+    return int(entry.get("exittime", int(entry["btime"]) + lived))
 
 
 def _result(entry: Entry) -> Row:
@@ -201,7 +209,7 @@ def _result(entry: Entry) -> Row:
     else:
         printed_code = int(entry["exitcode"])
         code, signal, core = printed_code, max(printed_code - 256, 0), {}
-    return {"exit_code": None if signal else code, "signal": signal or None} | core
+    return {"exit_code": None if signal else code, "signal": signal or None, **core}
 
 
 def differences(ours: list[Row], theirs: list[Row]) -> list[tuple[Value, ...]]:
@@ -221,7 +229,202 @@ def test_the_living_are_what_atop_prints(folder: str, kind: str) -> None:
     assert differences(rows(folder)[kind], theirs) == []
 
 
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("1.26-a", set()),
+        ("2.1", {"openvz_container"}),
+        ("2.3.0", {"was_inactive"}),
+        ("2.4.0-acctd", {"was_inactive", "is_new"}),
+        ("2.8.1", {"was_inactive", "cgroup_cpu_weight"}),
+        ("2.12.1", {"was_inactive"}),
+        ("2.13.0", {"was_inactive", "oom_score", "oom_score_adjustment"}),
+    ],
+)
+def test_known_is_what_atop_prints_and_little_more(folder: str, names: set[str]) -> None:
+    events = rows(folder)["observations"]
+    known = {column for row in events for column, value in row.items() if value is not None}
+    assert known - alive(tasks(folder)["observations"][0]).keys() == names | {"cpu_percent", "executable"}
+
+
+@pytest.mark.parametrize("folder", PRINTED)
+def test_cpu_percent(folder: str) -> None:
+    theirs = [
+        (int(task.entry["utime"]) + int(task.entry["stime"])) / task.sample.interval
+        for task in tasks(folder)["observations"]
+    ]
+    assert [row["cpu_percent"] for row in rows(folder)["observations"]] == pytest.approx(theirs, abs=0.0051)
+
+
 @pytest.mark.parametrize("folder", PRINTED)
 def test_exits_are_what_atop_prints(folder: str) -> None:
     theirs = [ended(task) for task in tasks(folder)["exits"]]
     assert differences(rows(folder)["exits"], theirs) == []
+
+
+def children(folder: str, kind: str) -> list[Row]:
+    """The events of the workload's processes: it has no child that its truth does not tell."""
+    parents = {each.ppid for each in truth.processes(LOGS / folder)}
+    return [row for row in rows(folder)[kind] if row["ppid"] in parents]
+
+
+def processes(folder: str) -> list[Entry]:
+    return [task.entry for kind in ("observations", "exits") for task in tasks(folder).get(kind, [])]
+
+
+def tolerance(folder: str) -> int:
+    """By how many seconds atop may tell the start of one process differently: its clock was coarse before 2.0."""
+    return 2 if version(folder) < (2, 0) else 1
+
+
+def take(events: list[Row], pid: int, seconds: range) -> list[Row]:
+    """The first of the events that is of this process and in these seconds, which is then no longer among them."""
+    found = [row for row in events if row["pid"] == pid and second(row) in seconds][:1]
+    for row in found:
+        events.remove(row)
+    return found
+
+
+def second(row: Row) -> int:
+    return int(row["time_us"] or 0) // 1_000_000
+
+
+@pytest.mark.parametrize("folder", KNOWN)
+def test_each_process_that_ended_has_one_exit(folder: str) -> None:
+    events, last = children(folder, "exits"), printed(folder)[-1].time
+    found, expected = [], []
+    for each in sorted(truth.processes(LOGS / folder), key=lambda each: each.exit_seen):
+        exits = take(events, each.pid, each.exit_seconds())
+        if each.exit_seen <= last or (exits and each.exit_seen < inf):
+            found += [(each.label, *(row[name] for name in RESULT)) for row in exits]
+            expected += [(each.label, each.uid, each.gid, each.exit_code, each.signal, each.core)]
+    assert (found, events) == (expected, [])
+
+
+@pytest.mark.parametrize("folder", KNOWN)
+def test_each_process_in_the_log_has_one_start(folder: str) -> None:
+    events = children(folder, "starts")
+    found, expected = [], []
+    for each in truth.processes(LOGS / folder):
+        seconds = each.start_seconds(tolerance(folder))
+        found += [each.label for _ in take(events, each.pid, seconds)]
+        is_printed = any(
+            entry["pid"] == each.pid and entry["ppid"] == each.ppid and entry["btime"] in seconds
+            for entry in processes(folder)
+        )
+        expected += [each.label] * is_printed
+    assert (found, events) == (expected, [])
+
+
+def lives(folder: str) -> Counter[int]:
+    """How many processes each pid was, by what atop prints: those of about the same start, parted by exits."""
+    by_pid = defaultdict(list)
+    for kind in ("observations", "exits"):
+        for task in tasks(folder).get(kind, []):
+            by_pid[int(task.entry["pid"])].append(task)
+    return Counter({pid: sum(map(_lives, _of_one_start(seen, folder))) for pid, seen in by_pid.items()})
+
+
+def _of_one_start(seen: list[Task], folder: str) -> list[list[Task]]:
+    seen = sorted(seen, key=lambda task: task.entry["btime"])
+    groups = [[seen[0]]]
+    for before, task in pairwise(seen):
+        if int(task.entry["btime"]) - int(before.entry["btime"]) > tolerance(folder):
+            groups.append([])
+        groups[-1].append(task)
+    return groups
+
+
+def _lives(seen: list[Task]) -> int:
+    """Each exit ends one; one more is alive, not only as a zombie, after the last exit."""
+    exits = [_exit_second(task.entry) for task in seen if task.entry["state"] == b"E"]
+    alive = [task.sample.time for task in seen if task.entry["state"] not in b"EZ"]
+    return len(exits) + (not exits or max(alive, default=0) > max(exits))
+
+
+@pytest.mark.parametrize("folder", PRINTED)
+def test_nothing_starts_twice(folder: str) -> None:
+    assert Counter(row["pid"] for row in rows(folder)["starts"]) == lives(folder)
+
+
+def life(folder: str, pid: int) -> list[tuple[Value, ...]]:
+    """What happened to a pid: second, type, state, name and command line; oldest first."""
+    events = [(each, kind) for kind in ("starts", "observations", "exits") for each in rows(folder)[kind]]
+    return [
+        (second(each) - T0, kind, each["state"], each["process"], each["command_line"])
+        for each, kind in sorted(events, key=lambda event: second(event[0]))
+        if each["pid"] == pid
+    ]
+
+
+def test_a_zombie_does_not_start_again() -> None:
+    assert life("odd-2.13.0", 124) == [
+        (5, "starts", "S", "fx_short", "fx_short 0.4"),
+        (5, "observations", "S", "fx_short", "fx_short 0.4"),
+        (5, "exits", "E", "fx_short", None),
+        (7, "observations", "Z", "fx_short", None),
+        (9, "observations", "Z", "fx_short", None),
+    ]
+
+
+def test_a_pid_that_was_three_processes() -> None:
+    """Atop gives the first one's exit the command line of the last one."""
+    assert life("odd-2.13.0", 20013) == [
+        (7, "starts", "E", "fx_short", "fx_short 4.1"),
+        (7, "starts", "E", "fx_short", None),
+        (7, "exits", "E", "fx_short", "fx_short 4.1"),
+        (7, "exits", "E", "fx_short", None),
+        (8, "starts", "S", "fx_short", "fx_short 4.1"),
+        (9, "observations", "S", "fx_short", "fx_short 4.1"),
+        (11, "observations", "S", "fx_short", "fx_short 4.1"),
+        (12, "exits", "E", "fx_short", "fx_short 4.1"),
+    ]
+
+
+def test_a_newline_in_a_name_is_escaped() -> None:
+    assert life("odd-2.13.0", 103) == [
+        (4, "starts", "S", "fx?nl", "fx nl 3.2"),
+        (5, "observations", "S", "fx?nl", "fx nl 3.2"),
+        (7, "observations", "S", "fx?nl", "fx nl 3.2"),
+        (7, "exits", "E", r"fx\x0anl", "fx nl 3.2"),
+    ]
+
+
+@pytest.mark.parametrize("folder", PRINTED)
+def test_threads_are_no_processes(folder: str) -> None:
+    kinds = {kind: {row["is_process"] for row in events} for kind, events in rows(folder).items()}
+    threads = set() if version(folder) == (1, 26) else {False}
+    assert kinds == {"starts": {True}, "exits": {True}, "observations": {True}, "threads": threads}
+
+
+@pytest.mark.parametrize(
+    ("label", "ids"),
+    [
+        ("setuid_root", (1000, 0, 1001, 1001)),
+        ("setgid_50", (1000, 1000, 1001, 50)),
+        ("uid_large", (4_000_000_000, 4_000_000_000, 3_999_999_999, 3_999_999_999)),
+    ],
+)
+@pytest.mark.parametrize("folder", [folder for folder in KNOWN if folder.startswith("odd-")])
+def test_ids(folder: str, label: str, ids: tuple[int, ...]) -> None:
+    (pid,) = [each.pid for each in truth.processes(LOGS / folder) if each.label == label]
+    names = ("uid", "euid", "gid", "egid")
+    found = {
+        kind: {tuple(row[name] for name in names) for row in rows(folder)[kind] if row["pid"] == pid}
+        for kind in ("starts", "observations", "exits")
+    }
+    uid, _, gid, _ = ids
+    assert found == {"starts": {ids}, "observations": {ids}, "exits": {(uid, None, gid, None)}}
+
+
+@pytest.mark.parametrize("folder", PRINTED)
+def test_who_was_never_seen_alive_has_no_command_line(folder: str) -> None:
+    assert {row["command_line"] for row in rows(folder)["exits"] if row["is_new"]} == {None}
+
+
+def test_the_same_log_twice(tmp_path: Path) -> None:
+    paths = [str(shutil.copytree(LOGS / "odd-2.8.1", tmp_path / name) / "atop_raw") for name in ("log", "copy")]
+    once, twice = extract(paths[:1]), extract(paths)
+    with once.timeline, twice.timeline:
+        assert (twice.report.repeated_samples, len(printed("odd-2.8.1"))) == (9, 9)
+        assert list(twice.timeline.events()) == list(once.timeline.events())

@@ -1,16 +1,16 @@
-"""What the recorded workload did, by its own account: the truth about some of the processes in a log.
+"""What the recorded workload did, by its own account: the truth about a part of the processes in a log.
 
-See /test_data/README.md for how the logs came about, and for the fields of truth.json.
+What the fields of truth.json mean and how the logs came about: test_data/README.md.
 """
 
 import json
-from math import floor
+from math import floor, inf
 from pathlib import Path
 from typing import NamedTuple
 
 
 class Process(NamedTuple):
-    """One process of the workload; times in seconds since 1970. `exit_seen` is an upper bound, None: not seen."""
+    """A process of the workload; times are seconds since 1970, `exit_seen` is infinite where nobody saw it end."""
 
     label: str
     pid: int
@@ -19,22 +19,27 @@ class Process(NamedTuple):
     gid: int
     fork_before: float
     fork_after: float
-    exit_seen: float | None
-    exit_code: int | None
-    signal: int | None
-    core: bool
+    exit_seen: float = inf
+    exit_code: int | None = None
+    signal: int | None = None
+    core: bool = False
 
-    @property
-    def exit_seconds(self) -> tuple[int, ...]:
-        """The seconds that its exit may have: the workload saw some of them a little later than they were."""
-        return () if self.exit_seen is None else (floor(self.exit_seen), floor(self.exit_seen) - 1)
+    def start_seconds(self, tolerance: int) -> range:
+        """The seconds in which an event may have its start."""
+        return range(floor(self.fork_before) - tolerance, floor(self.fork_after) + tolerance + 1)
+
+    def exit_seconds(self) -> range:
+        """The seconds in which an event may have its exit, which was seen when it happened or a moment later."""
+        if self.exit_seen == inf:
+            return range(floor(self.fork_before), 1 << 40)
+        return range(floor(self.exit_seen) - 1, floor(self.exit_seen) + 1)
 
 
 def processes(folder: Path) -> list[Process]:
-    """All processes of the workload, and of each of its runs if there were more; in the order of their start."""
-    runs = [json.loads(path.read_text())["processes"] for path in sorted(folder.glob("truth*.json"))]
-    return [_process(each) for run in runs for each in run]
+    """The processes of all runs of the workload, in the order of their start."""
+    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("truth*.json"))]
+    return [_process(each) for run in runs for each in run["processes"]]
 
 
-def _process(each: dict[str, object]) -> Process:
-    return Process(**{name: each.get(name) for name in Process._fields})  # type: ignore[arg-type]  # as JSON has it
+def _process(told: dict[str, object]) -> Process:
+    return Process(**{name: told[name] for name in Process._fields if name in told})  # type: ignore[arg-type]  # JSON
