@@ -13,17 +13,7 @@ from dfvfs.resolver import context, resolver
 
 from atop_timeline.errors import EvidenceError
 from atop_timeline.kinds import HEAD_BYTES, LOGLESS, VDI, ewf_segment, has_compressed_clusters, kind_of
-from atop_timeline.search import (
-    HOMES,
-    LOG_NAME,
-    OTHER_NAME,
-    Candidate,
-    Notes,
-    Problem,
-    components,
-    joined,
-    reason,
-)
+from atop_timeline.search import HOMES, LOG_NAME, OTHER_NAME, Candidate, Notes, Problem, components, joined, reason
 from atop_timeline.volumes import FAILURES, Volume, volume_name
 
 _VOLUME_MIN_BYTES = 1 << 21  # a BIOS boot partition is smaller, a volume with logs is not

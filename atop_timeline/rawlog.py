@@ -35,7 +35,7 @@ LAST_SECOND = 253_402_300_799
 
 _MOST_TASK_BYTES = 1 << 28
 _MOST_INFLATION = 1032  # zlib's limit, plus a stream's head and tail
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 26
 
 
 class Damage(NamedTuple):

@@ -49,8 +49,7 @@ class Source(Protocol):
     """A file's bytes, wherever they lie; picklable."""
 
     def open(self) -> BinaryIO:
-        """Return a seekable buffered reader; to open and to read it may raise `OSError`."""
-        ...
+        """See `LogFile.open`."""
 
 
 class Candidate(NamedTuple):

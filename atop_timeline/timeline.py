@@ -32,8 +32,8 @@ SAMPLE = EventType(
 )
 """The samples themselves, to which all events refer; they are inserted like events."""
 
-_WINDOW_ROWS = 25_000
-_CHUNK_ROWS = 50_000
+_WINDOW_ROWS = 50_000
+_CHUNK_ROWS = 100_000
 _SAMPLE_BITS = 32
 _LOGS = """
 CREATE TABLE logs (
@@ -53,7 +53,7 @@ CASE WHEN early_s IS NULL THEN 'not after'
      ELSE '-' || early_s || '..+' || late_s || ' s' END
 """
 _ORDER = "ORDER BY time_us, rank, sample_id, entry"
-_RAW_LINES = r"FORMAT csv, HEADER false, DELIMITER E'\x01', QUOTE E'\x02', ESCAPE E'\x02'"  # no text has these
+_RAW_LINES = r"FORMAT csv, USE_TMP_FILE false, HEADER false, DELIMITER E'\x01', QUOTE E'\x02', ESCAPE E'\x02'"  # no text has these
 
 
 class Level(Enum):

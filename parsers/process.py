@@ -92,6 +92,7 @@ _TEXTS = {
 }
 _UNSIGNED = 0xFFFFFFFF
 _MANTISSA_BITS = 24
+_CACHED_TASKS = 512  # about as many as a processor keeps at hand
 
 
 class ProcessParser:
@@ -220,7 +221,8 @@ class _Tasks:
             same &= inactive[near] != 0
         raw = self._samples.tasks.view(np.uint64).reshape(len(self._pid), -1)
         again = np.flatnonzero(same)
-        same[again] = (raw[near[again]] == raw[near[again - 1]]).all(axis=1)
+        for some in np.array_split(again, len(again) // _CACHED_TASKS + 1):
+            same[some] = (raw[near[some]] == raw[near[some - 1]]).all(axis=1)
         return same
 
     def _known(self, tasks: NDArray[np.intp], texts: dict[str, NDArray[np.int64]]) -> Facts:

@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from tests import images
+from tests import disks
 
 TEST_DATA = Path(__file__).parent.parent / "test_data"
 LOGS = {
@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         disk = make_disk(Path(folder))
         print(hashlib.sha256(disk.read_bytes()).hexdigest(), disk.name)  # noqa: T201  for the README
-        image = images.ewf(disk, Path(folder) / "server.E01", compression="best")
+        image = disks.ewf(disk, Path(folder) / "server.E01", compression="best")
         (TEST_DATA / "server.E01").write_bytes(image.read_bytes())
 
 
@@ -47,7 +47,7 @@ def make_disk(folder: Path) -> Path:
     tree, volume = folder / "tree", folder / "ext4.raw"
     make_tree(tree)
     paths = ["/", *(f"/{path.relative_to(tree)}" for path in sorted(tree.rglob("*")))]
-    images.ext(tree, volume, size_mib=8, env={"E2FSPROGS_FAKE_TIME": str(TIME)})
+    disks.ext(tree, volume, size_mib=8, env={"E2FSPROGS_FAKE_TIME": str(TIME)})
     times = ("atime", "ctime", "mtime", "crtime")
     values = {
         **dict.fromkeys(times, f"@{TIME}"),
@@ -55,13 +55,11 @@ def make_disk(folder: Path) -> Path:
         "uid": 0,
         "gid": 0,
     }
-    commands = [
-        f"sif {path} {field} {value}" for path in (*paths, "/lost+found") for field, value in values.items()
-    ]
+    commands = [f"sif {path} {field} {value}" for path in (*paths, "/lost+found") for field, value in values.items()]
     script = folder / "debugfs"
     script.write_text("\n".join(commands))
-    images.run("debugfs", "-w", "-f", script, volume, env={"E2FSPROGS_FAKE_TIME": str(TIME)})
-    return images.gpt(folder / "server.raw", volume)
+    disks.run("debugfs", "-w", "-f", script, volume, env={"E2FSPROGS_FAKE_TIME": str(TIME)})
+    return disks.gpt(folder / "server.raw", volume)
 
 
 def make_tree(tree: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
 from math import inf
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from atop_timeline.events import Value
+from atop_timeline.events import ACCURACY, PROVENANCE, Event, Value
 from atop_timeline.extraction import extract
 from atop_timeline.texts import decode
 from tests import truth
@@ -32,21 +33,24 @@ Row = dict[str, Value]
 
 @cache
 def rows(folder: str) -> dict[str, list[Row]]:
-    """The events of a log by type, each with all its columns; in the order of the log."""
+    """The events of a log by type, each with all its columns; in the order of time, then of the log."""
     timeline, _ = extract([str(LOGS / folder / "atop_raw")], only=ALL_TYPES)
-    found = {}
+    found: dict[str, list[Row]] = {each: [] for each in ALL_TYPES}
     with timeline:
-        for each in timeline.types:
-            names = [
-                "time_us",
-                "entry",
-                "sample_interval",
-                *(column.name for column in each.columns),
-            ]
-            columns = ", ".join(["sample_id & 4294967295", *names])
-            events = timeline.execute(f"SELECT {columns} FROM ({timeline.whole(each)}) ORDER BY sample_id, entry")
-            found[each.name] = [dict(zip(["sample", *names], event, strict=True)) for event in events]
+        for event in timeline.events():
+            found[_type_of(event)].append({"time_us": event.date_time.timestamp, **event.attributes})
     return found
+
+
+def _type_of(event: Event) -> str:
+    match event.timestamp_desc, event.is_process:
+        case "Start Time", True:
+            return "starts"
+        case "Exit Time", True:
+            return "exits"
+        case "Sample Time", is_process:
+            return "observations" if is_process else "threads"
+    raise AssertionError(event)
 
 
 @cache
@@ -60,11 +64,9 @@ def version(folder: str) -> tuple[int, int]:
 
 
 class Task(NamedTuple):
-    """What atop printed of a task, with where it stands; `parent` is a process of the same sample."""
+    """What atop printed of a task; `parent` is a process of the same sample."""
 
     version: tuple[int, int]
-    number: int
-    position: int
     sample: PrintedSample
     entry: Entry
     parent: Entry
@@ -73,13 +75,13 @@ class Task(NamedTuple):
 @cache
 def tasks(folder: str) -> dict[str, list[Task]]:
     """What atop printed, by the type of event that it should be."""
-    found = defaultdict(list)
-    for number, sample in enumerate(printed(folder)):
+    found: dict[str, list[Task]] = {kind: [] for kind in ("observations", "threads", "exits")}
+    for sample in printed(folder):
         processes = [entry for entry in reversed(sample.entries) if entry.get("isproc", True)]
         parents = {entry["pid"]: entry for entry in sorted(processes, key=lambda entry: entry["state"] != b"E")}
-        for position, entry in enumerate(sample.entries):
+        for entry in sample.entries:
             parent = parents.get(entry["ppid"], {"name": b"", "cmdline": b""})
-            found[_type(entry)].append(Task(version(folder), number, position, sample, entry, parent))
+            found[_type(entry)].append(Task(version(folder), sample, entry, parent))
     return found
 
 
@@ -134,10 +136,11 @@ NETWORK = tuple(
     )
     for way in ("sent", "received")
 )
-NOT_ACCOUNTED = (
-    *("effective_username", "euid", "egid", "suid", "sgid", "fsuid", "fsgid"),
-    *("container", "openvz_container", "openvz_pid"),
-)
+ACCOUNTED = {
+    *("sample_time", "sample_interval", "pid", "tgid", "ppid", "process", "command_line", "parent_process"),
+    *("parent_command_line", "uid", "gid", "state", "is_process", "is_new", "uts_name"),
+    *("user_cpu_seconds", "system_cpu_seconds", "minor_faults", "major_faults"),
+}
 
 
 def told(task: Task) -> Row:
@@ -150,8 +153,7 @@ def told(task: Task) -> Row:
     }
     columns |= {column: _text(value) for column, value in _pairs(task.entry, TEXTS)}
     return columns | {
-        "sample": task.number,
-        "entry": task.position,
+        "sample_time": datetime.fromtimestamp(task.sample.time, UTC).isoformat(),
         "sample_interval": task.sample.interval,
         "is_process": bool(task.entry.get("isproc", True)),
         "parent_process": _text(task.parent["name"]),
@@ -190,9 +192,10 @@ def alive(task: Task) -> Row:
 
 
 def ended(task: Task) -> Row:
-    """What an exit should have."""
-    columns = told(task) | {"time_us": _exit_second(task.entry) * 1_000_000} | _result(task.entry)
-    return columns | {"duration": int(task.entry["elaps"]) / 100} | dict.fromkeys(NOT_ACCOUNTED)
+    """What an exit should have: what accounting does not know is unknown."""
+    columns = {column: value if column in ACCOUNTED else None for column, value in told(task).items()}
+    columns |= {"time_us": _exit_second(task.entry) * 1_000_000, "duration": int(task.entry["elaps"]) / 100}
+    return columns | _result(task.entry)
 
 
 def _exit_second(entry: Entry) -> int:
@@ -213,12 +216,13 @@ def _result(entry: Entry) -> Row:
 
 
 def differences(ours: list[Row], theirs: list[Row]) -> list[tuple[Value, ...]]:
-    """Sample, position, column, our value and atop's, of the columns that both have."""
+    """Sample, pid, column, our value and atop's, of the columns that both have."""
+    in_order = sorted(theirs, key=second)
     return [
-        (row["sample"], row["entry"], column, row[column], value)
-        for row, other in zip(ours, theirs, strict=True)
+        (row["sample_time"], row["pid"], column, row[column], value)
+        for row, other in zip(ours, in_order, strict=True)
         for column, value in other.items()
-        if column in row and row[column] != value
+        if row[column] != value
     ]
 
 
@@ -244,6 +248,7 @@ def test_the_living_are_what_atop_prints(folder: str, kind: str) -> None:
 def test_known_is_what_atop_prints_and_little_more(folder: str, names: set[str]) -> None:
     events = rows(folder)["observations"]
     known = {column for row in events for column, value in row.items() if value is not None}
+    known -= {column.name for column in (*PROVENANCE, ACCURACY)}
     assert known - alive(tasks(folder)["observations"][0]).keys() == names | {"cpu_percent", "executable"}
 
 
@@ -251,7 +256,7 @@ def test_known_is_what_atop_prints_and_little_more(folder: str, names: set[str])
 def test_cpu_percent(folder: str) -> None:
     theirs = [
         (int(task.entry["utime"]) + int(task.entry["stime"])) / task.sample.interval
-        for task in tasks(folder)["observations"]
+        for task in sorted(tasks(folder)["observations"], key=lambda task: task.sample.time)
     ]
     assert [row["cpu_percent"] for row in rows(folder)["observations"]] == pytest.approx(theirs, abs=0.0051)
 
@@ -269,7 +274,7 @@ def children(folder: str, kind: str) -> list[Row]:
 
 
 def processes(folder: str) -> list[Entry]:
-    return [task.entry for kind in ("observations", "exits") for task in tasks(folder).get(kind, [])]
+    return [task.entry for kind in ("observations", "exits") for task in tasks(folder)[kind]]
 
 
 def tolerance(folder: str) -> int:
@@ -320,7 +325,7 @@ def lives(folder: str) -> Counter[int]:
     """How many processes each pid was, by what atop prints: those of about the same start, parted by exits."""
     by_pid = defaultdict(list)
     for kind in ("observations", "exits"):
-        for task in tasks(folder).get(kind, []):
+        for task in tasks(folder)[kind]:
             by_pid[int(task.entry["pid"])].append(task)
     return Counter({pid: sum(map(_lives, _of_one_start(seen, folder))) for pid, seen in by_pid.items()})
 

@@ -31,15 +31,25 @@ def run(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str
     )
 
 
-def ext(
-    tree: Path, image: Path, kind: str = "ext4", size_mib: int = 4, env: Mapping[str, str] | None = None
-) -> Path:
+def ext(tree: Path, image: Path, kind: str = "ext4", size_mib: int = 4, env: Mapping[str, str] | None = None) -> Path:
     """Make an ext2, ext3 or ext4 of a tree; the same bytes from the same tree, but for its ctimes."""
     _blank(image, size_mib * _MIB)
     features = () if kind == "ext3" else ("-O", "^has_journal")
     fixed = ("-U", f"{_UUID}0", "-E", f"hash_seed={_UUID}1,root_owner=0:0", "-m", 0)
     run(f"mkfs.{kind}", "-q", "-F", "-b", 1024, *features, *fixed, "-d", tree, image, env=env)
     return image
+
+
+def ext2(tree: Path, image: Path) -> Path:
+    return ext(tree, image, "ext2")
+
+
+def ext3(tree: Path, image: Path) -> Path:
+    return ext(tree, image, "ext3")
+
+
+def ext4(tree: Path, image: Path) -> Path:
+    return ext(tree, image)
 
 
 def xfs(tree: Path, image: Path) -> Path:
@@ -60,6 +70,16 @@ def _proto(folder: Path) -> Iterator[bytes]:
             yield name + b" d--755 0 0\n" + b"".join(_proto(path)) + b"$\n"
         else:
             yield name + b" ---644 0 0 " + os.fsencode(path) + b"\n"
+
+
+def random_bytes(image: Path, mib: int = 4) -> Path:
+    image.write_bytes(b"\xa7" + os.urandom((mib << 20) - 1))
+    return image
+
+
+def damaged_luks2(image: Path) -> Path:
+    image.write_bytes(b"LUKS\xba\xbe\x00\x02" + bytes((4 << 20) - 8))
+    return image
 
 
 def mbr(image: Path, *volumes: Path) -> Path:

@@ -1,0 +1,179 @@
+"""Logs are found and read whole, whatever image holds them, and whatever lies beside them."""
+
+import os
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import pytest
+
+from atop_timeline.evidence import Evidence, LogFile, Problem, open_evidence
+from tests import disks
+from tests.servers import GZIPPED, LITTLE, PASSWD, TEST_DATA, USERS, expected, found, sha256, write
+
+Build: TypeAlias = Callable[[Path, Path], Path]
+
+
+@pytest.mark.parametrize("table", [None, disks.mbr, disks.gpt], ids=["no table", "MBR", "GPT"])
+@pytest.mark.parametrize(
+    "file_system", [disks.ext2, disks.ext3, disks.ext4, disks.xfs], ids=["ext2", "ext3", "ext4", "XFS"]
+)
+def test_logs_of_each_file_system_in_each_partition_table(
+    tree: Path, tmp_path: Path, file_system: Build, table: Build | None
+) -> None:
+    volume = file_system(tree, tmp_path / "volume.raw")
+    image = table(tmp_path / "disk.raw", volume) if table else volume
+    evidence = Evidence(str(image))
+    assert found(evidence) == expected("p1" if table else "")
+    assert [log.users for log in evidence.logs()] == [USERS, USERS]
+    assert evidence.problems == []
+
+
+STORAGE: dict[str, Build] = {
+    "raw without a suffix": lambda raw, folder: raw.rename(folder / "sda"),
+    "dd": lambda raw, folder: raw.rename(folder / "sda.dd"),
+    "split raw": lambda raw, folder: disks.split(raw, folder / "sda.001", 1 << 20),
+    "E01": lambda raw, folder: disks.ewf(raw, folder / "sda.E01"),
+    "split E01": lambda raw, folder: disks.ewf(raw, folder / "sda.E01", "none", 1 << 20),
+    "qcow2": lambda raw, folder: disks.qemu(raw, folder / "sda.qcow2", "qcow2"),
+    "old compressed qcow2": lambda raw, folder: disks.qemu(
+        raw, folder / "sda.qcow2", "qcow2", "-c", "-o", "compat=0.10"
+    ),
+    "VMDK": lambda raw, folder: disks.qemu(raw, folder / "sda.vmdk", "vmdk"),
+    "flat VMDK": lambda raw, folder: disks.qemu(raw, folder / "sda.vmdk", "vmdk", "-o", "subformat=monolithicFlat"),
+    "compressed VMDK": lambda raw, folder: disks.qemu(
+        raw, folder / "sda.vmdk", "vmdk", "-o", "subformat=streamOptimized"
+    ),
+    "VHD": lambda raw, folder: disks.qemu(raw, folder / "sda.vhd", "vpc"),
+    "VHDX": lambda raw, folder: disks.qemu(raw, folder / "sda.vhdx", "vhdx"),
+}
+
+
+@pytest.mark.parametrize("store", STORAGE.values(), ids=STORAGE)
+@pytest.mark.parametrize("file_system", [disks.ext4, disks.xfs], ids=["ext4", "XFS"])
+def test_logs_of_each_storage_which_stays_as_it_was(
+    tree: Path, tmp_path: Path, store: Build, file_system: Build
+) -> None:
+    if file_system is disks.xfs and store in (STORAGE["split raw"], STORAGE["split E01"]):
+        pytest.skip("hundreds of segments show nothing that ext4 does not")
+    raw = disks.gpt(tmp_path / "disk.raw", file_system(tree, tmp_path / "volume.raw"))
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    store(raw, folder)
+    before = {path.name: sha256(path.read_bytes()) for path in folder.iterdir()}
+    evidence = open_evidence(sorted(map(str, folder.glob("sda*"))))
+    assert [found(each) for each in evidence] == [expected("p1")]
+    assert {path.name: sha256(path.read_bytes()) for path in folder.iterdir()} == before
+
+
+def test_image_in_test_data() -> None:
+    evidence = Evidence(str(TEST_DATA / "server.E01"))
+    hashes = {path.parent.name: sha256(path.read_bytes()) for path in TEST_DATA.glob("logs/*/atop_raw")}
+    torn = sha256((TEST_DATA / "logs/2.9.0/atop_raw").read_bytes()[:57_000])
+    versions = ("1.26-a", "2.3.0", "2.8.1", "2.11.1", "2.13.0")
+    assert [sha256(data) for _, _, data in found(evidence)] == [torn, *map(hashes.get, versions)]
+    home = f"{evidence.path} p1 /var/log/atop"
+    text = "no atop log: begins with 41 54 4f 50 instead of the magic (text)"
+    assert evidence.problems == [
+        Problem(f"{home}/atop_20261117.gz", GZIPPED, serious=True),
+        Problem(f"{home}/daily.log", text, serious=False),
+    ]
+    assert evidence.searched == [f"{evidence.path} p1: EXT file system"]
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_log_is_read_in_other_processes(start_method: str) -> None:
+    logs = list(Evidence(str(TEST_DATA / "server.E01")).logs())
+    here = [_digest(log) for log in logs]
+    with ProcessPoolExecutor(2, mp_context=get_context(start_method)) as pool:
+        assert list(pool.map(_digest, logs)) == here
+    assert pickle.loads(pickle.dumps(logs)) == logs  # noqa: S301  our own
+
+
+def _digest(log: LogFile) -> str:
+    with log.open() as stream:
+        return sha256(stream.read())
+
+
+def test_image_without_logs(tmp_path: Path) -> None:
+    evidence = Evidence(str(disks.ext4(write(tmp_path / "tree", {"etc/passwd": PASSWD}), tmp_path / "disk.raw")))
+    assert found(evidence) == []
+    assert evidence.problems == []
+
+
+# What is bad stays alone.
+
+
+def swap(image: Path) -> Path:
+    image.write_bytes(bytes(4086) + b"SWAPSPACE2" + bytes(4 << 20))
+    os.truncate(image, 4 << 20)
+    return image
+
+
+def luks1(image: Path) -> Path:
+    image.write_bytes(_luks1())
+    return image
+
+
+@cache
+def _luks1() -> bytes:
+    with TemporaryDirectory() as folder:
+        raw = Path(folder) / "plain"
+        raw.write_bytes(bytes(1 << 20))
+        return disks.luks(raw, Path(folder) / "luks").read_bytes()
+
+
+def btrfs(image: Path) -> Path:
+    image.write_bytes(bytes(0x10040) + b"_BHRfS_M" + bytes((4 << 20) - 0x10048))
+    return image
+
+
+def damaged_ext4(image: Path) -> Path:
+    tree = write(image.with_suffix(".tree"), {"var/log/atop/atop_1": LITTLE})
+    with disks.ext4(tree, image).open("r+b") as stream:
+        stream.seek(1024 + 4)
+        stream.write(b"\xff" * 50)
+    return image
+
+
+def bios_boot(image: Path) -> Path:
+    return disks.random_bytes(image, 1)
+
+
+BAD: list[tuple[Callable[[Path], Path], str, bool]] = [
+    (disks.random_bytes, "unknown contents, cannot be read", True),
+    (disks.damaged_luks2, "LUKS2, encrypted, cannot be read", True),
+    (luks1, "LUKS1, encrypted, cannot be read", True),
+    (btrfs, "Btrfs, cannot be read", True),
+    (damaged_ext4, "ext2/3/4, cannot be read", True),
+    (swap, "swap, cannot be read", False),
+    (bios_boot, "unknown contents, cannot be read", False),
+]
+
+
+@pytest.mark.parametrize(("make", "what", "serious"), BAD, ids=[make.__name__ for make, _, _ in BAD])
+@pytest.mark.parametrize("table", [disks.mbr, disks.gpt], ids=["MBR", "GPT"])
+@pytest.mark.parametrize("good_number", [1, 2])
+def test_bad_volume_hides_no_other(  # noqa: PLR0913, PLR0917  three tables
+    tree: Path,
+    tmp_path: Path,
+    table: Callable[..., Path],
+    make: Callable[[Path], Path],
+    what: str,
+    serious: bool,  # noqa: FBT001  a table's column
+    good_number: int,
+) -> None:
+    volumes = [make(tmp_path / "bad.raw")]
+    volumes.insert(good_number - 1, disks.ext4(tree, tmp_path / "good.raw"))
+    evidence = Evidence(str(table(tmp_path / "disk.raw", *volumes)))
+    assert found(evidence) == expected(f"p{good_number}")
+    (problem,) = evidence.problems
+    assert problem.where == f"{evidence.path} p{3 - good_number}"
+    assert problem.what.startswith(what)
+    assert problem.serious is serious
