@@ -10,7 +10,7 @@ from typing import Any
 from atop_timeline import output, plugins
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError, UsageError
-from atop_timeline.extraction import Extraction, LogReport, Report, extract
+from atop_timeline.extraction import Extraction, Report, extract
 from atop_timeline.plugins import Formatter
 from atop_timeline.summary import lines, summarize
 from atop_timeline.timeline import ALL_TIME, Timeline
@@ -99,13 +99,9 @@ def _tell(report: Report, console: Console) -> None:
     for problem in report.problems:
         (console.warn if problem.serious else console.note)(f"{problem.where}: {problem.what}")
     for log in report.logs:
-        console.detail(f"log: {_name(log)}: {log.hostname}, atop {log.atop_version}, {log.samples:,} samples")
+        console.detail(f"log: {log.file.where}: {log.hostname}, atop {log.atop_version}, {log.samples:,} samples")
         for damage in log.damages:
-            console.warn(f"{_name(log)}: {damage.what}; {damage.length:,} bytes lost from offset {damage.offset}")
-
-
-def _name(log: LogReport) -> str:
-    return " ".join(filter(None, (log.file.evidence, log.file.volume, log.file.path)))
+            console.warn(f"{log.file.where}: {damage.what}; {damage.length:,} bytes lost from offset {damage.offset}")
 
 
 def _nothing_found(report: Report) -> str:

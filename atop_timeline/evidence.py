@@ -38,6 +38,12 @@ class LogFile:
     users: Mapping[int, str]
     _source: Source = field(repr=False)
 
+    @property
+    def where(self) -> str:
+        """Where it is, for messages; a log that was given by itself is named once."""
+        alone = not self.volume and os.path.basename(self.evidence) == self.path  # noqa: PTH119  a text, no path
+        return self.evidence if alone else joined(self.evidence, self.volume, self.path)
+
     def open(self) -> BinaryIO:
         """Return a seekable buffered reader; to open and to read it may raise `OSError`."""
         return self._source.open()

@@ -136,8 +136,7 @@ class _Reading:
                     self._read_samples(log_id, samples, report)
                     self.progress(start._replace(done=start.done + log.position))
         except (WrongParser, UnknownLayout, OSError) as error:
-            where = " ".join(filter(None, (file.evidence, file.volume, file.path)))
-            self.report.problems.append(Problem(where, str(error), serious=True))
+            self.report.problems.append(Problem(file.where, str(error), serious=True))
 
     def _read_samples(self, log_id: int, samples: Samples, report: LogReport) -> None:
         times = samples.records["curtime"].astype(np.int64)

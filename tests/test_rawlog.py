@@ -1,0 +1,293 @@
+"""Raw logs of each version and machine, whole, torn and hostile."""
+
+import io
+import os
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atop_timeline import rawlog
+from atop_timeline.errors import UnknownLayout, WrongParser
+from atop_timeline.rawlog import LAST_SECOND, RAWHEADER_BYTES, Damage, RawLog, Sample
+
+LOGS = Path(__file__).parents[1] / "test_data" / "logs"
+NAMES = sorted(path.parent.name for path in LOGS.glob("*/atop_raw"))
+
+
+@cache
+def raw(name: str) -> bytes:
+    return (LOGS / name / "atop_raw").read_bytes()
+
+
+def samples(data: bytes) -> tuple[list[Sample], list[Damage]]:
+    log = RawLog(io.BytesIO(data))
+    return list(log.samples()), log.damages
+
+
+def offsets(name: str) -> list[int]:
+    return [each.offset for each in samples(raw(name))[0]]
+
+
+def with_field(name: str, number: int, field: str, value: int) -> bytes:
+    """A log in which a field of one record has another value."""
+    layout = RawLog(io.BytesIO(raw(name))).layout
+    dtype, place = (layout.rawrecord.fields or {})[field][:2]
+    at = offsets(name)[number] + place
+    return raw(name)[:at] + np.array(value, dtype).tobytes() + raw(name)[at + dtype.itemsize :]
+
+
+def with_header(name: str, field: str, value: int) -> bytes:
+    """A log in whose header a field has another value."""
+    dtype, at = (RawLog(io.BytesIO(raw(name))).layout.rawheader.fields or {})[field][:2]
+    return raw(name)[:at] + np.array(value, dtype).tobytes() + raw(name)[at + dtype.itemsize :]
+
+
+def with_task_list(count: int, blob: bytes) -> bytes:
+    """A log of one sample, whose record announces so many tasks in this stream."""
+    log = RawLog(io.BytesIO(raw("2.8.1")))
+    record = np.zeros(1, log.layout.rawrecord)
+    record["curtime"], record["ndeviat"], record["pcomplen"] = 1_795_404_820, count, len(blob)
+    return raw("2.8.1")[:RAWHEADER_BYTES] + record.tobytes() + blob
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "abi", "sample_count", "task_count"),
+    [
+        ("1.26-a", "1.26", "x86-64", 10, 958),
+        ("1.27-git8c9de7a", "1.27", "x86-64", 10, 412),
+        ("2.0.1", "2.0", "x86-64", 10, 462),
+        ("2.1", "2.1", "x86-64", 10, 358),
+        ("2.10.0", "2.10", "x86-64", 10, 1094),
+        ("2.11.1", "2.11", "x86-64", 10, 1109),
+        ("2.12.1", "2.12", "x86-64", 10, 1078),
+        ("2.13.0", "2.13", "x86-64", 10, 1037),
+        ("2.13.0-RW", "2.13", "x86-64", 10, 1071),
+        ("2.2", "2.2", "x86-64", 10, 440),
+        ("2.2-3", "2.2.3", "x86-64", 10, 459),
+        ("2.2.6-a", "2.2.3", "x86-64", 10, 1118),
+        ("2.3.0", "2.3", "x86-64", 10, 1090),
+        ("2.4.0-acctd", "2.4", "x86-64", 10, 1086),
+        ("2.6.0", "2.6", "x86-64", 10, 1078),
+        ("2.7.1", "2.7", "x86-64", 10, 1093),
+        ("2.8.1", "2.8", "x86-64", 10, 1087),
+        ("2.9.0", "2.9", "x86-64", 10, 1078),
+        ("atopcat-2.8.1", "2.8", "x86-64", 19, 1436),
+        ("debian-2.8.1-3boots", "2.8", "x86-64", 37, 3410),
+        ("debian-2.8.1-armhf", "2.8", "armhf", 10, 359),
+        ("debian-2.8.1-i386", "2.8", "i386", 10, 343),
+        ("debian-2.8.1-s390x", "2.8", "s390x", 10, 374),
+        ("odd-1.26", "1.26", "x86-64", 9, 170),
+        ("odd-2.10.0", "2.10", "x86-64", 9, 343),
+        ("odd-2.13.0", "2.13", "x86-64", 9, 350),
+        ("odd-2.3.0", "2.3", "x86-64", 9, 349),
+        ("odd-2.8.1", "2.8", "x86-64", 9, 349),
+    ],
+)
+def test_each_version_and_machine(name: str, version: str, abi: str, sample_count: int, task_count: int) -> None:
+    log = RawLog(io.BytesIO(raw(name)))
+    counts = [len(each.tasks) for each in log.samples()]
+    found = (log.layout.version, log.layout.abi.name, len(counts), sum(counts), log.damages)
+    assert found == (version, abi, sample_count, task_count, [])
+
+
+def test_what_a_log_says_of_itself() -> None:
+    log = RawLog(io.BytesIO(raw("debian-2.8.1-s390x")))
+    assert (log.hostname, log.version, log.atop_version, log.size, dict(log.users)) == (
+        "lab-bookworm-s390x",
+        (2, 8),
+        "2.8",
+        35044,
+        {},
+    )
+
+
+def test_samples_lie_one_behind_the_other() -> None:
+    assert offsets("2.8.1") == [480, 5612, 9939, 14475, 19695, 26413, 43144, 51969, 58094, 63450]
+
+
+def test_samples_can_be_read_again() -> None:
+    log = RawLog(io.BytesIO(raw("2.8.1")[:-1]))
+    first, damages = [each.digest for each in log.samples()], list(log.damages)
+    assert ([each.digest for each in log.samples()], log.damages) == (first, damages)
+    assert len(damages) == 1
+
+
+@pytest.mark.parametrize(
+    ("cut", "damage"),
+    [
+        pytest.param(481, Damage(480, 1, "record at offset 480: 96 bytes expected, 1 found"), id="first record"),
+        pytest.param(
+            600, Damage(480, 120, "record at offset 480: announces 5036 bytes behind it, 24 are left"), id="first blob"
+        ),
+        pytest.param(5613, Damage(5612, 1, "record at offset 5612: 96 bytes expected, 1 found"), id="first byte"),
+        pytest.param(5707, Damage(5612, 95, "record at offset 5612: 96 bytes expected, 95 found"), id="last of record"),
+        pytest.param(
+            5708,
+            Damage(5612, 96, "record at offset 5612: announces 4231 bytes behind it, 0 are left"),
+            id="behind a record",
+        ),
+        pytest.param(
+            68_241,
+            Damage(63_450, 4791, "record at offset 63450: announces 4696 bytes behind it, 4695 are left"),
+            id="last byte",
+        ),
+    ],
+)
+def test_a_cut_is_told_with_its_place(cut: int, damage: Damage) -> None:
+    assert samples(raw("2.8.1")[:cut])[1] == [damage]
+
+
+@pytest.mark.parametrize("name", ["1.26-a", "2.8.1", "2.13.0", "debian-2.8.1-i386", "debian-2.8.1-s390x"])
+def test_samples_before_a_cut_are_kept(name: str) -> None:
+    whole, _ = samples(raw(name))
+    ends = [*(each.offset for each in whole[1:]), len(raw(name))]
+    for cut in range(RAWHEADER_BYTES + 1, len(raw(name)), 997):
+        kept, damages = samples(raw(name)[:cut])
+        end = max((end for end in ends if end <= cut), default=RAWHEADER_BYTES)
+        assert [each.digest for each in kept] == [each.digest for each in whole[: len(kept)]]
+        assert (len(kept), [(each.offset, each.length) for each in damages]) == (
+            ends.index(end) + 1 if end in ends else 0,
+            [(end, cut - end)] if cut > end else [],
+        )
+
+
+def test_a_torn_log_that_was_appended_to() -> None:
+    kept, damages = samples(raw("torn-append-2.8.1"))
+    assert [each.digest for each in kept] == [each.digest for each in samples(raw("odd-2.8.1"))[0][:5]]
+    assert [(each.offset, each.length) for each in damages] == [(22_137, 9574)]
+    assert damages[0].what.startswith("task list at offset 23659: does not inflate")
+
+
+def test_header_only() -> None:
+    assert samples(raw("2.8.1")[:RAWHEADER_BYTES]) == ([], [Damage(480, 0, "header only, no sample behind it")])
+
+
+def test_zeros_behind_the_last_sample() -> None:
+    kept, damages = samples(raw("2.8.1") + bytes(4096))
+    what = "record at offset 68242: time 0 is no second of the years to 9999"
+    assert (len(kept), damages) == (10, [Damage(68_242, 4096, what)])
+
+
+def test_a_sample_without_tasks() -> None:
+    (only,), damages = samples(with_task_list(0, zlib.compress(b"")))
+    assert (only.tasks.shape, damages) == ((0,), [])
+
+
+@pytest.mark.parametrize("time", [1, LAST_SECOND])
+def test_times_that_a_sample_may_have(time: int) -> None:
+    kept, damages = samples(with_field("2.8.1", 1, "curtime", time))
+    assert (int(kept[1].record["curtime"]), damages) == (time, [])
+
+
+MOST = 2**32 - 1
+BEHIND = 68_242 - 5612 - 96
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [
+        ("curtime", 0, "record at offset 5612: time 0 is no second of the years to 9999"),
+        ("curtime", -1, "record at offset 5612: time -1 is no second of the years to 9999"),
+        (
+            "curtime",
+            LAST_SECOND + 1,
+            "record at offset 5612: time 253402300800 is no second of the years to 9999",
+        ),
+        ("scomplen", MOST, f"record at offset 5612: announces {MOST + 2889} bytes behind it, {BEHIND} are left"),
+        ("pcomplen", MOST, f"record at offset 5612: announces {MOST + 1342} bytes behind it, {BEHIND} are left"),
+        ("ndeviat", MOST, f"task list at offset 7050: {MOST} tasks in 2889 bytes are not possible"),
+        ("ndeviat", 2**31, f"task list at offset 7050: {2**31} tasks in 2889 bytes are not possible"),
+        ("ndeviat", 81, "task list at offset 7050: 78408 bytes expected, inflates to 77440 bytes"),
+        ("ndeviat", 79, "task list at offset 7050: 76472 bytes expected, inflates to 76473 bytes and no end"),
+        ("pcomplen", 0, "task list at offset 7050: 77440 tasks in 0 bytes are not possible"),
+    ],
+)
+def test_a_record_that_atop_did_not_write(field: str, value: int, what: str) -> None:
+    kept, damages = samples(with_field("2.8.1", 1, field, value))
+    assert (len(kept), damages) == (1, [Damage(5612, 68_242 - 5612, what)])
+
+
+@pytest.mark.parametrize("count", [0, 1, 277_309, 277_310, MOST])
+def test_a_bomb_inflates_to_what_its_record_announces(count: int) -> None:
+    """277,309 tasks of 968 bytes are the most that is believed, 256 MiB; and never more than a stream can hold."""
+    data = with_task_list(count, zlib.compress(bytes(1 << 28), 9))
+    announced = count * 968 if count <= 277_309 else 0
+    tracemalloc.start()
+    kept, damages = samples(data)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (kept, len(damages)) == ([], 1)
+    assert most < announced + 4 * len(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        pytest.param(b"", "rawheader: starts with nothing, atop writes 0xfeedbeef", id="empty"),
+        pytest.param(b"\x1f\x8b\x08\0", "rawheader: starts with 1f8b0800, atop writes 0xfeedbeef", id="gzip"),
+        pytest.param(b"\xef\xbe\xed", "rawheader: starts with efbeed, atop writes 0xfeedbeef", id="half a magic"),
+        pytest.param(raw("2.8.1")[:479], "rawheader: 479 bytes, atop writes 480", id="cut header"),
+        pytest.param(
+            with_header("2.8.1", "hertz", 0), "raw log header at offset 0: hertz is 0, atop writes 100", id="no hertz"
+        ),
+    ],
+)
+def test_not_a_raw_log(data: bytes, what: str) -> None:
+    with pytest.raises(WrongParser) as raised:
+        RawLog(io.BytesIO(data))
+    assert str(raised.value) == what
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "lengths"),
+    [
+        ("rawreclen", 97, "97/968/1021960"),
+        ("tstatlen", 840, "96/840/1021960"),
+        ("sstatlen", MOST, f"96/968/{MOST}"),
+    ],
+)
+def test_sizes_that_no_atop_writes(field: str, value: int, lengths: str) -> None:
+    with pytest.raises(UnknownLayout) as raised:
+        RawLog(io.BytesIO(with_header("2.8.1", field, value)))
+    assert str(raised.value) == (
+        f"atop 2.8 writes rawrecord/tstat/sstat of {lengths} bytes, which no known atop does"
+    )
+
+
+def test_a_stream_that_fails() -> None:
+    descriptor = os.open(LOGS / "2.8.1" / "atop_raw", os.O_RDONLY)
+    log = RawLog(open(descriptor, "rb", buffering=0, closefd=False))  # noqa: PTH123, SIM115  it is closed below it
+    reading = log.samples()
+    next(reading)
+    os.close(descriptor)
+    what = "record at offset 5612: cannot be read: [Errno 9] Bad file descriptor"
+    assert (list(reading), log.damages) == ([], [Damage(5612, 68_242 - 5612, what)])
+
+
+def of_blocks(log: RawLog) -> Iterator[tuple[int, int, bytes, bytes, bytes]]:
+    """Number, offset, digest, record and tasks of each sample."""
+    for block in log.blocks():
+        for index, record in enumerate(block.records):
+            tasks = block.tasks[block.sample == index]
+            yield block.first + index, int(block.offsets[index]), block.digests[index], record.tobytes(), tasks.tobytes()
+
+
+@pytest.mark.parametrize("block_bytes", [1, 200_000, 1 << 24])
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_hold_the_samples(name: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rawlog, "_BLOCK_BYTES", block_bytes)
+    assert list(of_blocks(RawLog(io.BytesIO(raw(name))))) == [
+        (number, each.offset, each.digest, each.record.tobytes(), each.tasks.tobytes())
+        for number, each in enumerate(samples(raw(name))[0])
+    ]
+
+
+def test_the_same_sample_of_another_machine_is_another_one() -> None:
+    moved = raw("2.8.1")[:101] + b"web2".ljust(65, b"\0") + raw("2.8.1")[166:]
+    digests = [{each.digest for each in samples(data)[0]} for data in (raw("2.8.1"), moved)]
+    assert (len(digests[0]), digests[0] & digests[1]) == (10, set())
