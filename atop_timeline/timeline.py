@@ -52,8 +52,10 @@ CASE WHEN early_s IS NULL THEN 'not after'
      WHEN early_s = late_s THEN '±' || late_s || ' s'
      ELSE '-' || early_s || '..+' || late_s || ' s' END
 """
+_REST = "* EXCLUDE (time_us, sample_id, entry)"  # the order has these
 _ORDER = "ORDER BY time_us, rank, sample_id, entry"
-_RAW_LINES = r"FORMAT csv, USE_TMP_FILE false, HEADER false, DELIMITER E'\x01', QUOTE E'\x02', ESCAPE E'\x02'"  # no text has these
+# Lines as they are: no text has these characters.
+_RAW_LINES = r"FORMAT csv, USE_TMP_FILE false, HEADER false, DELIMITER E'\x01', QUOTE E'\x02', ESCAPE E'\x02'"
 
 
 class Level(Enum):
@@ -198,13 +200,18 @@ class Timeline:
         names = [each.name for each in (ACCURACY, *PROVENANCE, *self.columns())]
         shown = ", ".join(quoted(name) for name in ("rank", "time_us", *names))
         for each in self.types:
-            self._keep(each, {column.name: quoted(column.name) for column in each.columns}, _SHOWN_ORIGIN)
+            self._keep_all(each)
         for window in self._windows():
-            union = " UNION ALL BY NAME ".join(self._joined(each, "*", window) for each in self.types)
+            union = " UNION ALL BY NAME ".join(self._joined(each, _REST, window) for each in self.types)
             for rank, time_us, *values in self.execute(f"SELECT {shown} FROM ({union}) {_ORDER}"):
                 event_type, date_time = self.types[rank], PosixTimeInMicroseconds(timestamp=time_us)
                 attributes = dict(zip(names, values, strict=True))
                 yield Event(event_type.data_type, event_type.timestamp_desc, date_time, attributes)
+
+    def whole(self, event_type: EventType) -> str:
+        """A query for all events of a type with all that is known of them, in no order; good until the next `write`."""
+        self._keep_all(event_type)
+        return self._joined(event_type, _REST, ALL_TIME)
 
     def _with_pieces(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
         """SQL for the line of an event, over kept pieces where they last longer than the event."""
@@ -219,6 +226,10 @@ class Timeline:
         }
         self._keep(event_type, kept[Level.FACTS], kept[Level.ORIGIN])
         return f"concat({', '.join(piece.sql if piece.level is Level.EVENT else names[piece] for piece in joined)})"
+
+    def _keep_all(self, event_type: EventType) -> None:
+        facts = {each.name: quoted(each.name) for each in event_type.columns}
+        self._keep(event_type, facts, {each.name: quoted(each.name) for each in PROVENANCE})
 
     def _keep(self, event_type: EventType, facts: Mapping[str, str], origin: Mapping[str, str]) -> None:
         """Keeps expressions, by name, over the facts and the origins of a type's events in two tables."""
@@ -308,5 +319,3 @@ def _listed(expressions: Mapping[str, str]) -> str:
     """SQL for further expressions in a list, by name."""
     return "".join(f", {sql} AS {quoted(name)}" for name, sql in expressions.items())
 
-
-_SHOWN_ORIGIN = {each.name: quoted(each.name) for each in PROVENANCE}
