@@ -49,8 +49,8 @@ FROM samples JOIN logs ON log_id = sample_id >> {_SAMPLE_BITS}
 _ACCURACY = """
 CASE WHEN early_s IS NULL THEN 'not after'
      WHEN early_s = 0 AND late_s = 0 THEN 'second'
-     WHEN early_s = late_s THEN '±' || late_s || ' s'
-     ELSE '-' || early_s || '..+' || late_s || ' s' END
+     WHEN late_s = 0 THEN 'up to ' || early_s || ' s late'
+     ELSE 'within ' || greatest(early_s, late_s) || ' s' END
 """
 _REST = "* EXCLUDE (time_us, sample_id, entry)"  # the order has these
 _ORDER = "ORDER BY time_us, rank, sample_id, entry"

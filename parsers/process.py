@@ -219,7 +219,7 @@ class _Tasks:
         inactive = tstat.field(self._samples.tasks, "gen.wasinactive")
         if inactive is not None:
             same &= inactive[near] != 0
-        raw = self._samples.tasks.view(np.uint64).reshape(len(self._pid), -1)
+        raw = self._samples.tasks.view(np.uint32).reshape(-1, self._samples.tasks.itemsize // 4)
         again = np.flatnonzero(same)
         for some in np.array_split(again, len(again) // _CACHED_TASKS + 1):
             same[some] = (raw[near[some]] == raw[near[some - 1]]).all(axis=1)

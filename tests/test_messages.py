@@ -82,14 +82,15 @@ import sys
 from atop_timeline import plugins
 from atop_timeline.extraction import extract
 with extract([sys.argv[1]]).timeline as timeline:
-    plugins.formatters()[sys.argv[2]].write(timeline, sys.stdout.buffer)
+    for name in sys.argv[2:]:
+        plugins.formatters()[name].write(timeline, sys.stdout.buffer)
 """
 
 
-def written_elsewhere(path: Path, format_name: str, environment: Mapping[str, str]) -> bytes:
-    """What a process of its own makes of some evidence, in this environment."""
-    command = [sys.executable, "-c", _WRITE, str(path), format_name]
-    return subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True).stdout  # noqa: S603  ours
+def written_elsewhere(path: Path, format_names: Sequence[str], environment: Mapping[str, str]) -> bytes:
+    """What a process of its own makes of some evidence, in this environment; one format behind the other."""
+    command = [sys.executable, "-c", _WRITE, str(path), *format_names]
+    return subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True).stdout
 
 
 EVERYTHING: dict[str, bytes | float] = {
@@ -129,7 +130,7 @@ def messages(events: Sequence[Told]) -> list[tuple[str, str]]:
 def test_message_is_what_plaso_would_say(event_type: EventType) -> None:
     told = {each.name: EVERYTHING[each.name] for each in event_type.columns if each.name in EVERYTHING}
     optional = [name for name in told if name != "pid"]
-    variants = [told, {"pid": 7}, *({n: v for n, v in told.items() if n != name} for name in optional)]
+    variants: list[Known] = [told, {"pid": 7}, *({n: v for n, v in told.items() if n != name} for name in optional)]
     pieces, short = (SPOKEN[event_type.data_type][name] for name in ("message", "short_message"))
     expected = [(plaso(pieces, known), plaso(short, known)) for known in variants]
     assert messages([Told(event_type, known) for known in variants]) == [
@@ -185,7 +186,7 @@ def test_message(name: str, known: Known, long: str, short: str) -> None:
 )
 def test_short_message_is_cut_at_80_characters(length: int, command: str) -> None:
     start = "Process: cat pid: 1 command: "
-    known = {"pid": 1, "process": b"cat", "command_line": b"x" * (length - len(start))}
+    known: Known = {"pid": 1, "process": b"cat", "command_line": b"x" * (length - len(start))}
     [(_, short)] = messages([Told(TYPES["starts"], known)])
     assert short == start + command
 

@@ -1,0 +1,60 @@
+"""The README says what is: its example runs, its tables are those of the code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from atop_timeline import plugins
+from atop_timeline.events import ACCURACY, PROVENANCE, Column
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LETTERS = {"starts": "S", "exits": "E", "observations": "O", "threads": "T"}
+
+
+def test_the_python_example_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    ran = subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True)
+    killed, samples = (
+        re.findall(r"^2026-.* lab-guest \d+ ", ran.stdout, re.MULTILINE),
+        ran.stdout.count("/var/log/atop/"),
+    )
+    assert (len(killed), samples) == (6, 59)  # each log: kill -9 once
+
+
+def _columns() -> dict[str, tuple[Column, str]]:
+    """Each column, and the letters of the events that have it."""
+    found: dict[str, tuple[Column, str]] = {}
+    for event_type in (each for parser in plugins.parsers().values() for each in parser.event_types):
+        for column in event_type.columns:
+            found[column.name] = column, found.get(column.name, (column, ""))[1] + LETTERS[event_type.name]
+    everywhere = {column.name: (column, "all") for column in (*PROVENANCE, ACCURACY)}
+    return found | everywhere
+
+
+def test_every_attribute_is_told() -> None:
+    told = [
+        f"| `{column.name}` | {' '.join(sorted(letters, key='SEOT'.index)) if letters != 'all' else letters} "
+        f"| {column.kind.name.lower()} | {column.unit} | {column.meaning} |"
+        for column, letters in _columns().values()
+    ]
+    table = README.split("### Attributes")[1].split("<details>")[0]
+    assert re.findall(r"^\| `.*$", table, re.MULTILINE) == told
+
+
+def test_every_format_is_told() -> None:
+    told = [
+        f"| `{each.name}` | `{each.suffix}` | {each.description} | {each.loses} |"
+        for each in plugins.formatters().values()
+    ]
+    table = README.split("## Formats")[1].split("\n## ")[0]
+    assert sorted(re.findall(r"^\| `.*$", table, re.MULTILINE)) == sorted(told)
+
+
+@pytest.mark.parametrize("command", ["main", "tests"])
+def test_each_command_sets_itself_up(command: str) -> None:
+    (block,) = re.findall(rf"<!-- {command} -->\n```sh\n(.*?)```", README, re.DOTALL)
+    assert block.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")
