@@ -113,7 +113,8 @@ class ProcessParser:
         """Makes lives out of all sightings, starts and exits out of lives.
 
         An exit record's start may be one second later than the live ones', and a start may move by a second
-        when atop is restarted; but what is seen behind an exit is another process, unless it is a zombie.
+        when atop is restarted; but what is seen behind an exit is another process, unless it is a zombie. A sample
+        shows the living before the exits: who is seen again in a later one came behind the exit of the same pid.
         """
         timeline.execute(_LIVES)
         timeline.fill(START, _STARTS)
@@ -179,10 +180,10 @@ class _Tasks:
         }
 
     def _first_seen(self) -> NDArray[np.intp]:
-        """The live whose pid and start the sample before did not show."""
+        """The live whose pid and start the sample before did not show, or that atop has as new."""
         near = self._near[: len(self.live)]
         same = _same_as_before(self._pid[near]) & _same_as_before(self._btime[near])
-        return np.sort(near[~same])
+        return np.sort(near[~same | (self._gen["excode"][near] < 0)])
 
     def _parents(self) -> NDArray[np.intp]:
         """Of each task the process with its parent's pid in its sample, a living one before one that exited; or -1."""
@@ -324,7 +325,7 @@ def _seconds(values: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.where((seconds > 0) & (seconds <= LAST_SECOND), seconds, 0)
 
 
-_IN_LIFE = "PARTITION BY hostname, pid ORDER BY time_us, is_exit, btime, sample_id, entry"
+_IN_LIFE = "PARTITION BY hostname, pid ORDER BY life_us, sample_id, stage, entry"
 _SAME_EXIT = "hostname, pid, btime, elaps, wait_status"
 _LIVES = f"""
 CREATE OR REPLACE TEMP TABLE lives AS
@@ -341,11 +342,27 @@ once AS (
         PARTITION BY is_exit, {_SAME_EXIT}, repetition ORDER BY sample_id, entry
     )
 ),
+outlived AS (
+    SELECT alive.sample_id, alive.entry, max(ended.time_us) AS after_us
+    FROM once AS alive
+    JOIN once AS ended ON ended.sample_id = alive.sample_id AND ended.pid = alive.pid
+    JOIN once AS later ON later.hostname = alive.hostname AND later.pid = alive.pid
+    WHERE NOT alive.is_exit AND NOT alive.is_zombie AND ended.is_exit AND NOT later.is_zombie
+        AND later.sample_id > alive.sample_id
+        AND abs(ended.btime - alive.btime) <= alive.btime_tolerance
+        AND abs(later.btime - alive.btime) <= alive.btime_tolerance
+    GROUP BY alive.sample_id, alive.entry
+),
+staged AS (
+    SELECT once.*, greatest(time_us, after_us) AS life_us,
+        CASE WHEN is_exit THEN 1 WHEN after_us IS NULL THEN 0 ELSE 2 END AS stage
+    FROM once LEFT JOIN outlived USING (sample_id, entry)
+),
 compared AS (
     SELECT *,
         lag(is_exit) OVER ({_IN_LIFE}) AS after_exit,
         abs(btime - lag(btime) OVER ({_IN_LIFE})) <= btime_tolerance AS same_start
-    FROM once
+    FROM staged
 )
 SELECT *, NOT coalesce(same_start AND (is_zombie OR NOT after_exit), false) AS begins FROM compared
 """

@@ -26,7 +26,7 @@ class Given(Enum):
     NET = "where netatop was running"
     GPU = "where atopgpud was running and the task used a GPU"
     POSITIVE = "where above 0"
-    LIMIT = "of a process where the sample has cgroups; -1 is no limit, -2 undefined"
+    LIMIT = "of a process where the sample has cgroups; -1 is no limit, -2 (undefined) is unknown"
 
 
 class Field(NamedTuple):
