@@ -325,7 +325,8 @@ def _seconds(values: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.where((seconds > 0) & (seconds <= LAST_SECOND), seconds, 0)
 
 
-_IN_LIFE = "PARTITION BY hostname, pid ORDER BY life_us, sample_id, stage, entry"
+# `outlived` are live ones that are seen again behind an exit of their pid in their own sample: it was another's.
+_IN_LIFE = "PARTITION BY hostname, pid ORDER BY life_us, stage > 0, sample_id, stage, entry"
 _SAME_EXIT = "hostname, pid, btime, elaps, wait_status"
 _LIVES = f"""
 CREATE OR REPLACE TEMP TABLE lives AS
@@ -348,7 +349,7 @@ outlived AS (
     JOIN once AS ended ON ended.sample_id = alive.sample_id AND ended.pid = alive.pid
     JOIN once AS later ON later.hostname = alive.hostname AND later.pid = alive.pid
     WHERE NOT alive.is_exit AND NOT alive.is_zombie AND ended.is_exit AND NOT later.is_zombie
-        AND later.sample_id > alive.sample_id
+        AND later.sample_id <> alive.sample_id AND later.time_us >= alive.time_us
         AND abs(ended.btime - alive.btime) <= alive.btime_tolerance
         AND abs(later.btime - alive.btime) <= alive.btime_tolerance
     GROUP BY alive.sample_id, alive.entry

@@ -128,8 +128,12 @@ def test_further_places_of_logs(tmp_path: Path) -> None:
 def test_events_as_objects() -> None:
     with extract([log("2.8.1")]).timeline as made:
         killed = [each for each in made.events() if each.timestamp_desc == "Exit Time" and each.signal]
-    assert [(each.date_time.CopyToDateTimeString(), each.signal, each.process) for each in killed] == [
-        ("2026-11-23 03:56:42.000000", 15, "wl_killed")
+    assert [(each.date_time.CopyToDateTimeString(), each.signal, each.process, each.pid) for each in killed] == [
+        ("2026-11-23 03:56:37.000000", 6, "fx_victim", 20106),
+        ("2026-11-23 03:56:39.000000", 11, "fx_victim", 20101),
+        ("2026-11-23 03:56:40.000000", 15, "fx_victim", 20099),
+        ("2026-11-23 03:56:40.000000", 9, "fx_victim", 20095),
+        ("2026-11-23 03:56:48.000000", 15, "fx_sleeper", 20077),
     ]
 
 
