@@ -109,6 +109,13 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         help="default: %(default)s; - is standard output",
     )
     group.add_argument("--format", metavar="NAME", help="default: by the suffix of FILE, else timesketch")
+    group.add_argument(
+        "--raw-csv",
+        dest="format",
+        action="store_const",
+        const="timesketch-raw",
+        help="CSV without the guard: a spreadsheet would run cells that an attacker wrote",
+    )
     group.add_argument("--list-formats", action="store_true", help="shows the formats and what each loses, and ends")
     group.add_argument("--overwrite", action="store_true", help="replaces FILE if it exists")
     group.add_argument("--summary-json", metavar="FILE", help="writes the summary, with every log and loss, as JSON")

@@ -16,6 +16,7 @@ from atop_timeline.summary import lines, summarize
 from atop_timeline.timeline import ALL_TIME, Timeline
 
 _DEFAULT_FORMAT = "timesketch"
+_EXCEL_ROWS = 1_048_576  # with the header
 
 
 def run(options: Namespace) -> bool:
@@ -32,6 +33,8 @@ def run(options: Namespace) -> bool:
         if not any(log.samples for log in report.logs):
             raise EvidenceError(_nothing_found(report))
         written = _written(timeline, formatter, options, console)
+        if formatter.suffix == ".csv" and written["events"] >= _EXCEL_ROWS:
+            console.note(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --from, --to and --only make it less")
         summary = summarize(report, timeline, written)
     console.table([*lines(summary), ("elapsed", f"{time.monotonic() - started:.1f} s")])
     if options.summary_json:

@@ -72,7 +72,7 @@ PROVENANCE = (
     Column("volume", Kind.TEXT, "", "volume inside the image"),
     Column("filename", Kind.TEXT, "", "path of the log in the volume or folder"),
     Column("offset", Kind.INTEGER, "byte", "where the sample's record begins in the log"),
-    Column("atop_version", Kind.TEXT, "", "version that wrote the log's header"),
+    Column("atop_version", Kind.TEXT, "", "who wrote the log's header, such as `atop 2.10`"),
 )
 """Where an event comes from: every event of every type has these."""
 

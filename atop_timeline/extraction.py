@@ -129,7 +129,7 @@ class _Reading:
                     log.atop_version,
                     log.damages,
                 )
-                origin = LogOrigin(log.hostname, file.evidence, file.volume, file.path, log.atop_version)
+                origin = LogOrigin(log.hostname, file.evidence, file.volume, file.path, f"atop {log.atop_version}")
                 self.timeline.add_log(log_id, origin)
                 self.report.logs.append(report)
                 for samples in log.blocks():

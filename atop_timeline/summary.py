@@ -40,10 +40,10 @@ def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "logs", f"{len(summary['logs']):,} read"
     yield "events", ", ".join(f"{count:,} {name}" for name, count in summary["events"].items())
     if damaged:
-        yield "damaged", f"{len(damaged):,} logs, {lost:,} bytes of them lost"
+        yield "damaged", f"logs: {len(damaged):,}, with {lost:,} bytes lost"
     unread = sum(each["serious"] for each in summary["problems"])
     if unread:
-        yield "not read", f"{unread:,} files or volumes"
+        yield "not read", f"files or volumes: {unread:,}"
     output = summary["output"]
     yield "output", f"{output['path']}, {output['size']:,} bytes"
     yield "SHA-256", output["sha256"]

@@ -54,8 +54,7 @@ CASE WHEN early_s IS NULL THEN 'not after'
 """
 _REST = "* EXCLUDE (time_us, sample_id, entry)"  # the order has these
 _ORDER = "ORDER BY time_us, rank, sample_id, entry"
-# Lines as they are: no text has these characters.
-_RAW_LINES = r"FORMAT csv, USE_TMP_FILE false, HEADER false, DELIMITER E'\x01', QUOTE E'\x02', ESCAPE E'\x02'"
+_RAW_LINES = r"FORMAT csv, USE_TMP_FILE false, HEADER false, DELIMITER E'\x01', QUOTE '', ESCAPE ''"
 
 
 class Level(Enum):
@@ -318,4 +317,3 @@ def _kinds(columns: Iterable[Column]) -> dict[str, Kind]:
 def _listed(expressions: Mapping[str, str]) -> str:
     """SQL for further expressions in a list, by name."""
     return "".join(f", {sql} AS {quoted(name)}" for name, sql in expressions.items())
-

@@ -25,7 +25,7 @@ class L2tCsv:
     name = "l2tcsv"
     suffix = ".l2tcsv"
     description = "log2timeline CSV of 17 columns"
-    loses = "fractions of seconds, commas, types; spreadsheets may run cells"
+    loses = "fractions of seconds, commas, types; quotes are not escaped, spreadsheets may run cells"
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events under a header."""
@@ -75,7 +75,7 @@ def _has(event_type: EventType, name: str) -> bool:
 
 
 def _value(name: str) -> str:
-    return f"""coalesce({_plain(f'"{name}"')}, '-')"""
+    return f"coalesce({_shown(name, Kind.TEXT)}, '-')"
 
 
 def _plain(sql: str) -> str:

@@ -62,13 +62,23 @@ class TimesketchCsv:
     name = "timesketch"
     suffix = ".csv"
     description = "Timesketch CSV, and for spreadsheets"
-    loses = "importers read texts such as nan or NULL as missing"
+    loses = "importers guess types: texts such as nan, NULL or 0100 suffer, whole numbers may get a fraction"
+    guarded = True
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events under a header."""
         names = [each.name for each in _fields(timeline, timeline.types[0])]
         stream.write(",".join([*names, "tag"]).encode() + b"\n")
-        return timeline.write(lambda event_type: _csv_line(timeline, event_type), stream)
+        return timeline.write(lambda event_type: _csv_line(timeline, event_type, guarded=self.guarded), stream)
+
+
+class RawTimesketchCsv(TimesketchCsv):
+    """The same with every text as the evidence has it, for tools that run nothing."""
+
+    name = "timesketch-raw"
+    description = "Timesketch CSV without the guard against formulas"
+    loses = "the same; a spreadsheet runs what an attacker wrote"
+    guarded = False
 
 
 class TimesketchJsonl:
@@ -84,21 +94,22 @@ class TimesketchJsonl:
         return timeline.write(lambda event_type: _json_line(timeline, event_type), stream)
 
 
-def _csv_line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
+def _csv_line(timeline: Timeline, event_type: EventType, *, guarded: bool) -> Iterator[Piece]:
     for each in _fields(timeline, event_type):
-        yield Piece(each.level, _csv_cell(each))
+        yield Piece(each.level, _csv_cell(each, guarded=guarded))
         yield Piece(each.level, "','")
     yield Piece(Level.EVENT, "'-'")  # tag: pandas would read an empty cell as nan
 
 
-def _csv_cell(field: _Field) -> str:
-    """RFC 4180, and no formula: a text that a spreadsheet would run gets an apostrophe before it."""
+def _csv_cell(field: _Field, *, guarded: bool) -> str:
+    """RFC 4180; when guarded, a text that a spreadsheet would run gets an apostrophe before it."""
     text = field.sql
     if not field.chosen:
         return text
-    guarded = f"CASE WHEN {text}[1] IN {_RUN_BY_SPREADSHEETS} THEN concat('''', {text}) ELSE {text} END"
-    quoted = f"concat('\"', replace({guarded}, '\"', '\"\"'), '\"')"
-    return f"CASE WHEN regexp_matches({text}, '[,\"]') THEN {quoted} ELSE {guarded} END"
+    if guarded:
+        text = f"CASE WHEN {text}[1] IN {_RUN_BY_SPREADSHEETS} THEN concat('''', {text}) ELSE {text} END"
+    quoted = f"concat('\"', replace({text}, '\"', '\"\"'), '\"')"
+    return f"CASE WHEN regexp_matches({field.sql}, '[,\"]') THEN {quoted} ELSE {text} END"
 
 
 def _json_line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:

@@ -21,7 +21,7 @@ def run(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str
     if command is None:
         pytest.skip(f"{tool} is not installed")
     folder = Path(str(arguments[-1])).parent
-    subprocess.run(  # noqa: S603  the tests' own arguments
+    subprocess.run(
         [command, *map(str, arguments)],
         input=stdin,
         env={**os.environ, **(env or {})},

@@ -127,7 +127,7 @@ def test_line() -> None:
         assert written(timeline, "l2tcsv").decode().splitlines()[1] == (
             "11/23/2026,03:33:40,UTC,....,LOG,atop process,Exit Time,root,server,Process: sh pid: 7 exit code: 3,"
             "Process: sh pid: 7 user: root uid: 0 exit code: 3 lived: 2.7 s,2,/var/log/atop/atop_20261123,-,-,atop,"
-            "atop_version: 2.8; core_dumped: False; evidence: disk.E01; parent_command_line: sshd: a  b; "
+            "atop_version: atop 2.8; core_dumped: False; evidence: disk.E01; parent_command_line: sshd: a  b; "
             "sample_interval: 600; sample_time: 2026-11-23T03:33:40+00:00; state: E; time_accuracy: second; volume: p1"
         )
 
@@ -140,7 +140,7 @@ def test_line_of_a_real_log() -> None:
         "Process: fx_setgid pid: 20136 exit code: 0 command: fx_setgid 3.9,"
         "Process: fx_setgid pid: 20136 parent: python3 ppid: 20073 user: alice uid: 1000 exit code: 0 lived: 3.96 s"
         " command: fx_setgid 3.9,2,/var/log/atop/atop_20261121,-,-,atop,"
-        f"atop_version: 2.8; core_dumped: False; evidence: {SERVER}; gid: 1001; is_new: False; is_process: True; "
+        f"atop_version: atop 2.8; core_dumped: False; evidence: {SERVER}; gid: 1001; is_new: False; is_process: True; "
         "major_faults: 0; minor_faults: 1; parent_command_line: /usr/bin/python3 /lab/harness/workload.py"
         " /lab/out/guest-2.8.1/truth.json /srv/fx 13; sample_interval: 2; sample_time: 2026-11-23T03:56:42+00:00; "
         "state: E; system_cpu_seconds: 0.0; tgid: 20136; time_accuracy: second; user_cpu_seconds: 0.0; volume: p1"
@@ -151,7 +151,7 @@ def test_unknown_is_a_dash() -> None:
     line = line_of(Told(START, {"pid": 7}), LogOrigin("", "", "", "", "2.8"))
     assert [line[name] for name in ("user", "host", "filename", "inode", "notes")] == ["-"] * 5
     assert line["extra"] == (
-        "atop_version: 2.8; sample_interval: 600; sample_time: 2026-11-23T03:33:40+00:00; time_accuracy: second"
+        "atop_version: atop 2.8; sample_interval: 600; sample_time: 2026-11-23T03:33:40+00:00; time_accuracy: second"
     )
 
 

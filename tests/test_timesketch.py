@@ -237,7 +237,7 @@ LINES = [  # of server.E01
         '"is_new": true, "openvz_container": 0, "openvz_pid": 0, "data_type": "linux:atop:process", '
         '"source_short": "LOG", "source_long": "atop process", "parser": "atop", '
         '"sample_time": "2026-11-23T03:56:38+00:00", "sample_interval": 2, "evidence": "SERVER", "volume": "p1", '
-        '"filename": "/var/log/atop/atop_20261121", "offset": 19695, "atop_version": "2.8", '
+        '"filename": "/var/log/atop/atop_20261121", "offset": 19695, "atop_version": "atop 2.8", '
         '"time_accuracy": "within 1 s", "timestamp": 1795406198000000}',
         id="start",
     ),
@@ -254,7 +254,7 @@ LINES = [  # of server.E01
         '"core_dumped": true, "duration": 3.06, "data_type": "linux:atop:process", "source_short": "LOG", '
         '"source_long": "atop process", "parser": "atop", "sample_time": "2026-11-23T03:56:40+00:00", '
         '"sample_interval": 2, "evidence": "SERVER", "volume": "p1", "filename": "/var/log/atop/atop_20261121", '
-        '"offset": 26413, "atop_version": "2.8", "time_accuracy": "second", "timestamp": 1795406199000000}',
+        '"offset": 26413, "atop_version": "atop 2.8", "time_accuracy": "second", "timestamp": 1795406199000000}',
         id="exit-by-signal",
     ),
     pytest.param(
@@ -270,7 +270,7 @@ LINES = [  # of server.E01
         '"exit_code": 128, "core_dumped": false, "duration": 2.7, "data_type": "linux:atop:process", '
         '"source_short": "LOG", "source_long": "atop process", "parser": "atop", '
         '"sample_time": "2026-11-23T03:56:40+00:00", "sample_interval": 2, "evidence": "SERVER", "volume": "p1", '
-        '"filename": "/var/log/atop/atop_20261121", "offset": 26413, "atop_version": "2.8", '
+        '"filename": "/var/log/atop/atop_20261121", "offset": 26413, "atop_version": "atop 2.8", '
         '"time_accuracy": "second", "timestamp": 1795406199000000}',
         id="exit-by-code",
     ),
@@ -298,7 +298,7 @@ LINES = [  # of server.E01
         '"data_type": "linux:atop:observation", "source_short": "LOG", "source_long": "atop observation", '
         '"parser": "atop", "sample_time": "2026-11-23T03:56:38+00:00", "sample_interval": 2, '
         '"evidence": "SERVER", "volume": "p1", "filename": "/var/log/atop/atop_20261121", "offset": 19695, '
-        '"atop_version": "2.8", "time_accuracy": "second", "timestamp": 1795406198000000}',
+        '"atop_version": "atop 2.8", "time_accuracy": "second", "timestamp": 1795406198000000}',
         id="observation",
     ),
 ]
