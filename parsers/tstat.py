@@ -148,6 +148,12 @@ CGROUP_LIMITS = (
     _count("cgroup_swap_effective_kib", "mem.cgswpmaxr", "the tightest above it; -1: none", "KiB", Given.LIMIT),
 )
 
+OBSERVED = (
+    *(THREADS + CPU_TIME + SCHEDULING + MEMORY + FAULTS),
+    *(DISK + NETWORK + GPU + CGROUP_LIMITS),
+)
+"""What an observation has of a live task."""
+
 
 def field(tasks: NDArray[np.void], *sources: str) -> NDArray[Any] | None:
     """A field such as `mem.rmem` of each task; the first that the layout has, None where it has none."""

@@ -148,7 +148,7 @@ def test_line_of_a_real_log() -> None:
 
 
 def test_unknown_is_a_dash() -> None:
-    line = line_of(Told(START, {"pid": 7}), LogOrigin("", "", "", "", "2.8"))
+    line = line_of(Told(START, {"pid": 7}), LogOrigin("", "", "", "", "atop 2.8"))
     assert [line[name] for name in ("user", "host", "filename", "inode", "notes")] == ["-"] * 5
     assert line["extra"] == (
         "atop_version: atop 2.8; sample_interval: 600; sample_time: 2026-11-23T03:33:40+00:00; time_accuracy: second"

@@ -21,7 +21,7 @@ from atop_timeline.timeline import SAMPLE, LogOrigin, Timeline
 
 ROOT = Path(__file__).parents[1]
 T0_US = 1_795_404_820_000_000  # 2026-11-23T03:33:40Z
-LOG = LogOrigin("server", "disk.E01", "p1", "/var/log/atop/atop_20261123", "2.8")
+LOG = LogOrigin("server", "disk.E01", "p1", "/var/log/atop/atop_20261123", "atop 2.8")
 TYPES = {each.name: each for parser in plugins.parsers().values() for each in parser.event_types}
 ATTRIBUTE = re.compile(r"{(\w+)}")
 SPOKEN: dict[str, dict[str, Any]] = {
