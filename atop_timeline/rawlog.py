@@ -6,7 +6,7 @@ beyond what the layout promises.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
@@ -36,6 +36,7 @@ LAST_SECOND = 253_402_300_799
 _MOST_TASK_BYTES = 1 << 28
 _MOST_INFLATION = 1032  # zlib's limit, plus a stream's head and tail
 _BLOCK_BYTES = 1 << 26
+_BLOCK_SAMPLES = 4096
 
 
 class Damage(NamedTuple):
@@ -136,18 +137,24 @@ class RawLog:
             offset = end
 
     def blocks(self) -> Iterator[Samples]:
-        """The samples in blocks of some megabytes, for work by columns."""
+        """The samples in blocks of some megabytes, for work by columns; the tasks of one give way to the next."""
         first = size = 0
         gathered: list[Sample] = []
+        buffer = np.empty(_BLOCK_BYTES, np.uint8)
         for sample in self.samples():
-            gathered.append(sample)
-            size += sample.tasks.nbytes + self.layout.rawrecord.itemsize
-            if size >= _BLOCK_BYTES:
-                yield _block(self, first, gathered)
+            tasks = sample.tasks.view(np.uint8)
+            if gathered and (size + len(tasks) > len(buffer) or len(gathered) == _BLOCK_SAMPLES):
+                yield _block(self, first, gathered, buffer[:size])
                 first += len(gathered)
                 gathered, size = [], 0
+            if len(tasks) > len(buffer):
+                buffer = np.empty(len(tasks), np.uint8)
+            end = size + len(tasks)
+            buffer[size:end] = tasks
+            gathered.append(replace(sample, tasks=buffer[size:end].view(self.layout.tstat)))
+            size = end
         if gathered:
-            yield _block(self, first, gathered)
+            yield _block(self, first, gathered, buffer[:size])
 
     def _sample(self, offset: int) -> tuple[Sample, int]:
         """The sample whose record begins at this offset, and where it ends."""
@@ -199,7 +206,7 @@ def _inflate(blob: bytes, length: int, what: str) -> bytes:
     return data
 
 
-def _block(log: RawLog, first: int, samples: list[Sample]) -> Samples:
+def _block(log: RawLog, first: int, samples: list[Sample], tasks: NDArray[np.uint8]) -> Samples:
     counts = [len(sample.tasks) for sample in samples]
     return Samples(
         log,
@@ -207,11 +214,6 @@ def _block(log: RawLog, first: int, samples: list[Sample]) -> Samples:
         np.array([sample.record for sample in samples], log.layout.rawrecord),
         np.array([sample.offset for sample in samples], np.int64),
         [sample.digest for sample in samples],
-        _concatenated([sample.tasks for sample in samples]),
+        tasks.view(log.layout.tstat),
         np.repeat(np.arange(len(samples)), counts),
     )
-
-
-def _concatenated(tasks: list[NDArray[np.void]]) -> NDArray[np.void]:
-    """As bytes: numpy would join them field by field."""
-    return np.concatenate([each.view(np.uint8) for each in tasks]).view(tasks[0].dtype)

@@ -109,7 +109,8 @@ def _csv_cell(field: _Field, *, guarded: bool) -> str:
     if guarded:
         text = f"CASE WHEN {text}[1] IN {_RUN_BY_SPREADSHEETS} THEN concat('''', {text}) ELSE {text} END"
     quoted = f"concat('\"', replace({text}, '\"', '\"\"'), '\"')"
-    return f"CASE WHEN regexp_matches({field.sql}, '[,\"]') THEN {quoted} ELSE {text} END"
+    special = f"contains({field.sql}, ',') OR contains({field.sql}, '\"')"
+    return f"CASE WHEN {special} THEN {quoted} ELSE {text} END"
 
 
 def _json_line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
