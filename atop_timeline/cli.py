@@ -125,18 +125,17 @@ def _add_messages(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="nothing but errors and what was lost")
     group.add_argument("-v", "--verbose", action="store_true", help="also what was searched, and each log")
     group.add_argument("--no-color", action="store_true", help="plain text; also by the environment's NO_COLOR")
-    group.add_argument("--version", action="version", version=_Version())
+    group.add_argument("--version", action=_ShowVersion, nargs=0, help="show program's version number and exit")
 
 
-class _Version(str):
+class _ShowVersion(argparse.Action):
     """The version, looked up when it is shown."""
 
-    __slots__ = ()
-
-    def __mod__(self, _values: object) -> str:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version  # noqa: PLC0415  heavy
 
-        return f"atop-timeline {version('atop-timeline')}"
+        print(f"atop-timeline {version('atop-timeline')}")
+        parser.exit()
 
 
 def _first(text: str) -> int:
@@ -149,8 +148,10 @@ def _end(text: str) -> int:
     try:
         date.fromisoformat(text)
     except ValueError:
-        return _microseconds(_moment(text) + timedelta(seconds=1))
-    return _microseconds(_moment(text) + timedelta(days=1))
+        length = timedelta(seconds=1)
+    else:
+        length = timedelta(days=1)
+    return _microseconds(_moment(text)) + length // timedelta(microseconds=1)
 
 
 def _moment(text: str) -> datetime:
@@ -166,7 +167,10 @@ def _microseconds(moment: datetime) -> int:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("names no kind of events")
+    return names
 
 
 def _list_formats() -> int:

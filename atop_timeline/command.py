@@ -1,9 +1,10 @@
 """One run of the command: evidence to timeline, timeline to file, and what there is to tell of it."""
 
 import json
+import os
 import time
 from argparse import Namespace
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from atop_timeline import output, plugins
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError, UsageError
 from atop_timeline.extraction import Extraction, Report, extract
+from atop_timeline.output import STANDARD_OUTPUT
 from atop_timeline.plugins import Formatter
 from atop_timeline.summary import lines, summarize
 from atop_timeline.timeline import ALL_TIME, Timeline
@@ -25,7 +27,9 @@ def run(options: Namespace) -> bool:
     console = Console(quiet=options.quiet, verbose=options.verbose, color=not options.no_color)
     formatter = _formatter(options)
     only = _only(options)
-    for path in filter(None, (options.output, options.summary_json)):
+    outputs = [path for path in (options.output, options.summary_json) if path]
+    _check_apart(outputs, options.sources)
+    for path in outputs:
         output.check(path, overwrite=options.overwrite)
     timeline, report = _extracted(options, only, console)
     with timeline:
@@ -43,6 +47,16 @@ def run(options: Namespace) -> bool:
     return report.complete
 
 
+def _check_apart(outputs: Sequence[str], sources: Sequence[str]) -> None:
+    """Raises `UsageError` where an output would take the place of evidence or of the other output."""
+    taken = {os.path.realpath(source): source for source in sources}
+    for path in outputs:
+        real = STANDARD_OUTPUT if path == STANDARD_OUTPUT else os.path.realpath(path)
+        if real in taken:
+            raise UsageError(f"{path}: {taken[real]} is there; one file cannot be both")
+        taken[real] = path
+
+
 def _formatter(options: Namespace) -> Formatter:
     """The chosen formatter, or the first whose suffix the output has."""
     known = plugins.formatters()
@@ -51,7 +65,8 @@ def _formatter(options: Namespace) -> Formatter:
             raise UsageError(f"--format {options.format}: there are {', '.join(known)}")
         return known[options.format]
     suffix = Path(options.output).suffix.lower()
-    return next((each for each in known.values() if each.suffix == suffix), known[_DEFAULT_FORMAT])
+    fitting = [each for each in (known[_DEFAULT_FORMAT], *known.values()) if each.suffix == suffix]
+    return fitting[0] if fitting else known[_DEFAULT_FORMAT]
 
 
 def _only(options: Namespace) -> Collection[str] | None:
@@ -65,16 +80,16 @@ def _only(options: Namespace) -> Collection[str] | None:
 
 
 def _extracted(options: Namespace, only: Collection[str] | None, console: Console) -> Extraction:
-    period = tuple(
-        default if chosen is None else chosen
-        for chosen, default in zip((options.first, options.last), ALL_TIME, strict=True)
-    )
+    first = ALL_TIME[0] if options.first is None else options.first
+    end = ALL_TIME[1] if options.last is None else options.last
+    if first >= end:
+        raise UsageError("--from is later than --to")
     with console.progress("reading", "MB", 1e6) as advance:
         return extract(
             options.sources,
             log_paths=options.log_path,
             only=only,
-            period=(period[0], period[1]),
+            period=(first, end),
             progress=lambda step: advance(step.done, step.total),
         )
 

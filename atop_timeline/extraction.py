@@ -1,6 +1,7 @@
 """Evidence in, a complete timeline out: the samples of every log through every parser."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -120,23 +121,19 @@ class _Reading:
             parser.finish(self.timeline)
 
     def _read_log(self, log_id: int, file: LogFile, start: Progress) -> None:
-        report = LogReport(file)
-        try:
-            with file.open() as stream:
-                log = RawLog(stream, file.users)
-                report.hostname, report.atop_version, report.damages = (
-                    log.hostname,
-                    log.atop_version,
-                    log.damages,
-                )
-                origin = LogOrigin(log.hostname, file.evidence, file.volume, file.path, f"atop {log.atop_version}")
-                self.timeline.add_log(log_id, origin)
-                self.report.logs.append(report)
-                for samples in log.blocks():
-                    self._read_samples(log_id, samples, report)
-                    self.progress(start._replace(done=start.done + log.position))
-        except (WrongParser, UnknownLayout, OSError) as error:
-            self.report.problems.append(Problem(file.where, str(error), serious=True))
+        with ExitStack() as stack:
+            try:
+                log = RawLog(stack.enter_context(file.open()), file.users)
+            except (WrongParser, UnknownLayout, OSError) as error:
+                self.report.problems.append(Problem(file.where, str(error), serious=True))
+                return
+            report = LogReport(file, log.hostname, log.atop_version, damages=log.damages)
+            origin = LogOrigin(log.hostname, file.evidence, file.volume, file.path, f"atop {log.atop_version}")
+            self.timeline.add_log(log_id, origin)
+            self.report.logs.append(report)
+            for samples in log.blocks():
+                self._read_samples(log_id, samples, report)
+                self.progress(start._replace(done=start.done + log.position))
 
     def _read_samples(self, log_id: int, samples: Samples, report: LogReport) -> None:
         times = samples.records["curtime"].astype(np.int64)

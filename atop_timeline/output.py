@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from atop_timeline.errors import OutputError
+from atop_timeline.errors import AtopTimelineError, OutputError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -59,6 +59,8 @@ def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
     check(path, overwrite=overwrite)
     try:
         if path == STANDARD_OUTPUT:
+            if sys.stdout is None:  # its descriptor was closed when Python started
+                raise OutputError("standard output is closed")
             yield Counted(sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return
@@ -73,7 +75,7 @@ def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain when it ends
         raise OutputError("standard output was closed before all was written") from error
+    except AtopTimelineError:
+        raise
     except OSError as error:
-        if isinstance(error, OutputError):
-            raise
         raise OutputError(f"{path}: {error.strerror or error}") from error

@@ -3,7 +3,6 @@
 numpy's columns become Arrow's, which DuckDB takes without a copy.
 """
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,19 +28,27 @@ class Store:
     """The database, in a directory of its own, which `close` removes."""
 
     def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="atop-timeline-"))
+        try:
+            self._temporary = tempfile.TemporaryDirectory(prefix="atop-timeline-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise StoreError(f"temporary store: {error}") from error
+        self.directory = Path(self._temporary.name)
         self._database = duckdb.connect(str(self.directory / "store.duckdb"), config=_SETTINGS)
 
     def close(self) -> None:
         """Removes the database."""
         self._database.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._temporary.cleanup()
 
     def execute(self, statement: str, parameters: object = None) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `StoreError` where memory or disk do not suffice."""
         try:
             return self._database.execute(statement, parameters).fetchall()
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        except RuntimeError as error:  # what DuckDB makes of KeyboardInterrupt (CompletePendingQuery)
+            if str(error) != "Query interrupted":
+                raise
+            raise KeyboardInterrupt from error
+        except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
             raise StoreError(f"temporary store in {self.directory}: {str(error).splitlines()[0]}") from error
 
     def table(self, name: str, kinds: Mapping[str, Kind]) -> "Table":

@@ -64,9 +64,7 @@ _FIELDS: dict[str, tuple[tuple[Release, Release, str], ...]] = {
         ((2, 0), _ALWAYS, "0 0"),
         ((1, 27), _ALWAYS, "tgid isproc"),
     ),
-    "PRE": (
-        ((2, 4), (2, 13), "pid (name) state gpustate nrgpus gpulist gpubusy membusy memnow memcum sample"),
-    ),
+    "PRE": (((2, 4), (2, 13), "pid (name) state gpustate nrgpus gpulist gpubusy membusy memnow memcum sample"),),
 }
 
 _PATTERNS = {

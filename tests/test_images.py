@@ -54,13 +54,19 @@ STORAGE: dict[str, Build] = {
 }
 
 
-@pytest.mark.parametrize("store", STORAGE.values(), ids=STORAGE)
-@pytest.mark.parametrize("file_system", [disks.ext4, disks.xfs], ids=["ext4", "XFS"])
+# XFS needs 300 MB: in segments of 1 MB that shows nothing that ext4 does not.
+@pytest.mark.parametrize(
+    ("store", "file_system"),
+    [
+        pytest.param(store, file_system, id=f"{name}-{file_system.__name__}")
+        for name, store in STORAGE.items()
+        for file_system in (disks.ext4, disks.xfs)
+        if not (name.startswith("split") and file_system is disks.xfs)
+    ],
+)
 def test_logs_of_each_storage_which_stays_as_it_was(
     tree: Path, tmp_path: Path, store: Build, file_system: Build
 ) -> None:
-    if file_system is disks.xfs and store in (STORAGE["split raw"], STORAGE["split E01"]):
-        pytest.skip("hundreds of segments show nothing that ext4 does not")
     raw = disks.gpt(tmp_path / "disk.raw", file_system(tree, tmp_path / "volume.raw"))
     folder = tmp_path / "evidence"
     folder.mkdir()

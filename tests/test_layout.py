@@ -114,14 +114,10 @@ def test_version_and_lengths_tell_who_wrote_a_header(version: str, abi: str, siz
         pytest.param("2.9", (96, 968, 1021960, 0), {"container", "cgpath", "nvcsw"}, id="968-2.9"),
         pytest.param("2.11", (96, 968, 1064016, 432), {"utsname", "cgroupix", "nvcsw"}, id="968-2.11"),
         pytest.param("2.10", (96, 992, 1030216, 0), {"utsname", "cgpath", "nvcsw"}, id="992-2.10"),
-        pytest.param(
-            "2.13", (96, 992, 1408336, 432), {"utsname", "cgroupix", "nvcsw", "oomscore"}, id="992-2.13"
-        ),
+        pytest.param("2.13", (96, 992, 1408336, 432), {"utsname", "cgroupix", "nvcsw", "oomscore"}, id="992-2.13"),
     ],
 )
-def test_tasks_of_one_length_differ_by_version(
-    version: str, sizes: tuple[int, ...], fields: set[str]
-) -> None:
+def test_tasks_of_one_length_differ_by_version(version: str, sizes: tuple[int, ...], fields: set[str]) -> None:
     found = layout_of(read_rawheader(rawheader(version, sizes, "<")))
     names = {member.rpartition(".")[2] for member, _ in members(found.tstat)}
     assert names & {"container", "cgpath", "utsname", "cgroupix", "nvcsw", "oomscore"} == fields
@@ -135,15 +131,9 @@ def test_a_newer_atop_of_known_lengths_is_read_as_the_newest() -> None:
 @pytest.mark.parametrize(
     ("version", "sizes", "order", "message"),
     [
-        pytest.param(
-            "2.14", (96, 1000, 1500000, 0), "<", "rawrecord/tstat/sstat of 96/1000/1500000", id="newer"
-        ),
-        pytest.param(
-            "2.9", (96, 976, 1021960, 0), "<", "rawrecord/tstat/sstat of 96/976/1021960", id="tstat"
-        ),
-        pytest.param(
-            "2.6", (80, 840, 716656, 0), "<", "rawrecord/tstat/sstat of 80/840/716656", id="rawrecord"
-        ),
+        pytest.param("2.14", (96, 1000, 1500000, 0), "<", "rawrecord/tstat/sstat of 96/1000/1500000", id="newer"),
+        pytest.param("2.9", (96, 976, 1021960, 0), "<", "rawrecord/tstat/sstat of 96/976/1021960", id="tstat"),
+        pytest.param("2.6", (80, 840, 716656, 0), "<", "rawrecord/tstat/sstat of 80/840/716656", id="rawrecord"),
         pytest.param("2.6", (96, 840, 716664, 0), "<", "rawrecord/tstat/sstat of 96/840/716664", id="sstat"),
         pytest.param(
             "2.12",
@@ -152,15 +142,9 @@ def test_a_newer_atop_of_known_lengths_is_read_as_the_newest() -> None:
             "rawrecord/tstat/sstat/cstat of 96/968/1064016/208",
             id="cstat",
         ),
-        pytest.param(
-            "2.12", (96, 968, 1064016, 0), "<", "rawrecord/tstat/sstat of 96/968/1064016", id="no-cstat"
-        ),
-        pytest.param(
-            "2.8", (88, 956, 1006540, 0), ">", "rawrecord/tstat/sstat of 88/956/1006540", id="order"
-        ),
-        pytest.param(
-            "2.1", (96, 992, 1030216, 0), "<", "rawrecord/tstat/sstat of 96/992/1030216", id="version"
-        ),
+        pytest.param("2.12", (96, 968, 1064016, 0), "<", "rawrecord/tstat/sstat of 96/968/1064016", id="no-cstat"),
+        pytest.param("2.8", (88, 956, 1006540, 0), ">", "rawrecord/tstat/sstat of 88/956/1006540", id="order"),
+        pytest.param("2.1", (96, 992, 1030216, 0), "<", "rawrecord/tstat/sstat of 96/992/1030216", id="version"),
     ],
 )
 def test_unknown_lengths_are_named(version: str, sizes: tuple[int, ...], order: str, message: str) -> None:
@@ -182,9 +166,7 @@ def test_a_header_is_read_in_either_byte_order(order: str) -> None:
     [
         pytest.param(b"", "rawheader: starts with nothing, atop writes 0xfeedbeef", id="empty"),
         pytest.param(b"\x7fELF" * 120, "rawheader: starts with 7f454c46, atop writes 0xfeedbeef", id="magic"),
-        pytest.param(
-            b"\xef\xbe\xed", "rawheader: starts with efbeed, atop writes 0xfeedbeef", id="torn-magic"
-        ),
+        pytest.param(b"\xef\xbe\xed", "rawheader: starts with efbeed, atop writes 0xfeedbeef", id="torn-magic"),
         pytest.param(b"\xef\xbe\xed\xfe" + bytes(475), "rawheader: 479 bytes, atop writes 480", id="short"),
         pytest.param(b"\xfe\xed\xbe\xef", "rawheader: 4 bytes, atop writes 480", id="magic-only"),
     ],
@@ -262,9 +244,7 @@ def field(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
     return dtype
 
 
-def members(
-    dtype: np.dtype[Any], path: str = "", start: int = 0
-) -> Iterator[tuple[str, tuple[int, int, str]]]:
+def members(dtype: np.dtype[Any], path: str = "", start: int = 0) -> Iterator[tuple[str, tuple[int, int, str]]]:
     """Offset, size and kind of a dtype and of all that is in it, except in arrays of structures."""
     number = "c" if dtype.base.kind == "S" or dtype.base.itemsize == 1 else dtype.base.kind
     yield path, (start, dtype.itemsize, number)

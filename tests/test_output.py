@@ -1,0 +1,113 @@
+"""The file of a result: whole or not at all."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from atop_timeline.errors import OutputError, StoreError
+from atop_timeline.output import check, opened
+
+DATA = [b"datetime,message\n", b"", b"2026-11-23T03:56:30+00:00,x\n" * 1000]
+
+
+def test_a_file_is_there_when_all_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "timeline.csv"
+    with opened(str(path), overwrite=False) as stream:
+        for each in DATA:
+            stream.write(each)
+        assert not path.exists()
+    assert path.read_bytes() == b"".join(DATA)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_size_and_digest_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "timeline.csv"
+    with opened(str(path), overwrite=False) as stream:
+        counts = [stream.write(each) for each in DATA]
+    assert counts == [17, 0, 28_000]
+    assert (stream.size, stream.sha256) == (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_nothing_written_is_an_empty_file(tmp_path: Path) -> None:
+    with opened(str(tmp_path / "empty"), overwrite=False) as stream:
+        pass
+    assert (tmp_path / "empty").read_bytes() == b""
+    assert stream.sha256 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_what_exists_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "timeline.csv"
+    path.write_bytes(b"old")
+    with pytest.raises(OutputError) as raised, opened(str(path), overwrite=False):
+        pytest.fail("it was opened")
+    assert str(raised.value) == f"{path} exists already; --overwrite replaces it"
+    assert path.read_bytes() == b"old"
+
+
+def test_what_exists_is_replaced_where_that_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "timeline.csv"
+    path.write_bytes(b"old")
+    with opened(str(path), overwrite=True) as stream:
+        stream.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def fill(path: Path, error: type[BaseException] | None = None) -> None:
+    """Writes half a file; then something happens, or somebody else writes it meanwhile."""
+    with opened(str(path), overwrite=error is not None) as stream:
+        stream.write(b"half")
+        if error:
+            raise error
+        path.write_bytes(b"somebody else's")
+
+
+def test_what_came_to_exist_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="exists already"):
+        fill(tmp_path / "timeline.csv")
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"somebody else's"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, StoreError, ZeroDivisionError])
+@pytest.mark.parametrize("before", [[], [b"old"]], ids=["new", "replaced"])
+def test_on_errors_all_is_as_it_was(error: type[BaseException], before: list[bytes], tmp_path: Path) -> None:
+    for each in before:
+        (tmp_path / "timeline.csv").write_bytes(each)
+    with pytest.raises(error):
+        fill(tmp_path / "timeline.csv", error)
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        pytest.param("missing/timeline.csv", "No such file or directory", id="no folder"),
+        pytest.param("file/timeline.csv", "Not a directory", id="a file as folder"),
+        pytest.param("folder", "Is a directory", id="a folder"),
+        pytest.param("n" * 255, "File name too long", id="too long a name"),
+    ],
+)
+def test_where_nothing_can_be_written(name: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    path = f"{tmp_path}/{name}"
+    with pytest.raises(OutputError) as raised, opened(path, overwrite=True) as stream:
+        stream.write(b"new")
+    assert str(raised.value) == f"{path}: {what}"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_standard_output(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    with opened("-", overwrite=False) as stream:
+        for each in DATA:
+            stream.write(each)
+    assert capsysbinary.readouterr().out == b"".join(DATA)
+    assert (stream.size, stream.sha256) == (28_017, hashlib.sha256(b"".join(DATA)).hexdigest())
+
+
+@pytest.mark.parametrize(("name", "overwrite"), [("new", False), ("old", True), ("-", False)])
+def test_checked_before_anything_is_done(name: str, overwrite: bool, tmp_path: Path) -> None:  # noqa: FBT001  a table
+    (tmp_path / "old").write_bytes(b"old")
+    check(name if name == "-" else str(tmp_path / name), overwrite=overwrite)
+    assert (tmp_path / "old").read_bytes() == b"old"
