@@ -25,6 +25,17 @@ def test_the_python_example_runs() -> None:
     assert (len(killed), samples) == (6, 59)  # each log: kill -9 once
 
 
+def test_the_output_is_what_the_main_command_prints(tmp_path: Path) -> None:
+    (tmp_path / "test_data").symlink_to(ROOT / "test_data")
+    command = [sys.executable, "-m", "atop_timeline.cli", "test_data/server.E01", "-o", "timeline.csv"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    printed = [*ran.stderr.splitlines(), f"exit status {ran.returncode}"]
+    (block,) = re.findall(r"```\n(warning: .*?)```", README, re.DOTALL)
+    assert [line for line in block.splitlines() if "elapsed" not in line] == [
+        line for line in printed if "elapsed" not in line
+    ]
+
+
 def _columns() -> dict[str, tuple[Column, str]]:
     """Each column, and the letters of the events that have it."""
     found: dict[str, tuple[Column, str]] = {}
