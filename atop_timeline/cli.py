@@ -12,7 +12,7 @@ from types import FrameType
 
 from atop_timeline.errors import AtopTimelineError, UsageError
 
-DONE, FAILED, USAGE, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, DAMAGED, INTERRUPTED = 0, 1, 3, 130  # 2 is argparse's own, for wrong arguments
 
 _EPILOG = """\
 exit status:

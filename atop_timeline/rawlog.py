@@ -19,13 +19,11 @@ from atop_timeline.errors import WrongParser
 from atop_timeline.layout import layout_of, read_rawheader
 from atop_timeline.texts import decode
 
-FIRST_OF_RUN = 0x0001
-"""Record flag RRBOOT: the first sample of a run of atop; its counters began when the machine was booted."""
 NETATOP = 0x0004
-ACCOUNTING = 0x0010
 IO_STATISTICS = 0x0020
 GPU_STATISTICS = 0x0080
 CGROUPS = 0x0100
+"""Flags of a record, rawlog.h: what of its tasks was measured."""
 
 RAWHEADER_BYTES = 480
 """Where the first record begins, in every version and on every machine."""
