@@ -45,8 +45,15 @@ class Counted(io.RawIOBase):
 
 
 def check(path: str, *, overwrite: bool) -> None:
-    """Raises `OutputError` if something stands at this path that must not be replaced."""
-    if path != STANDARD_OUTPUT and not overwrite and Path(path).exists():
+    """Raises `OutputError` if nothing can be written there, or something stands there that must not be replaced."""
+    if path == STANDARD_OUTPUT:
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"{path}: Is a directory")
+    if not target.parent.is_dir():
+        raise OutputError(f"{path}: {'Not a directory' if target.parent.exists() else 'No such file or directory'}")
+    if target.is_file() and not overwrite:
         raise OutputError(f"{path} exists already; --overwrite replaces it")
 
 
@@ -64,12 +71,17 @@ def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
             yield Counted(sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return
-        unfinished = Path(f"{path}.{os.getpid()}.part")
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():  # a device or a pipe is written to, not replaced
+            with target.open("wb") as stream:
+                yield Counted(stream)
+            return
+        unfinished = Path(f"{target}.{os.getpid()}.part")
         try:
             with unfinished.open("xb") as stream:
                 yield Counted(stream)
             check(path, overwrite=overwrite)
-            unfinished.replace(path)
+            unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
     except BrokenPipeError as error:

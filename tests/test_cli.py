@@ -139,7 +139,7 @@ def test_json_of_the_summary_and_its_text_tell_the_same(tmp_path: Path) -> None:
         pytest.param(["{tmp}/missing"], 1, "no sample could be read", id="no such file"),
         pytest.param(["{tmp}/empty"], 1, "no atop log found; searched {tmp}/empty: folder", id="no log"),
         pytest.param([LOG, "-o", "{tmp}/missing/x"], 1, "{tmp}/missing/x: No such file or directory", id="no folder"),
-        pytest.param([LOG, "-o", "{tmp}/empty"], 1, "{tmp}/empty exists already; --overwrite replaces it", id="exists"),
+        pytest.param([LOG, "-o", "{tmp}/empty"], 1, "{tmp}/empty: Is a directory", id="folder"),
         pytest.param([TORN], 3, "", id="damaged"),
         pytest.param([LOG, "{tmp}/missing"], 3, "", id="one of two"),
     ],

@@ -1,6 +1,8 @@
 """The file of a result: whole or not at all."""
 
 import hashlib
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,21 @@ def test_checked_before_anything_is_done(name: str, overwrite: bool, tmp_path: P
     (tmp_path / "old").write_bytes(b"old")
     check(name if name == "-" else str(tmp_path / name), overwrite=overwrite)
     assert (tmp_path / "old").read_bytes() == b"old"
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    with opened(str(pipe), overwrite=True) as stream:
+        stream.write(b"a line\n")
+    assert (reader.communicate()[0], pipe.is_fifo()) == (b"a line\n", True)
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    with opened(str(link), overwrite=True) as stream:
+        stream.write(b"new")
+    assert (target.read_bytes(), link.is_symlink()) == (b"new", True)
