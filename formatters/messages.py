@@ -51,8 +51,9 @@ def message_of(event_type: EventType) -> Message:
 
 
 def cut(text: str, most: int) -> str:
-    """SQL for a text of at most so many characters, which shows where it was cut."""
-    return f"CASE WHEN length({text}) > {most} THEN left({text}, {most - 3}) || '...' ELSE {text} END"
+    """SQL for a text of at most so many characters, which shows where it was cut; the text is made once only."""
+    shown = f"CASE WHEN length(each) > {most} THEN left(each, {most - 3}) || '...' ELSE each END"
+    return f"list_transform([{text}], lambda each: {shown})[1]"
 
 
 @cache
