@@ -11,14 +11,16 @@ from typing import Any
 from atop_timeline import output, plugins
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError, UsageError
-from atop_timeline.extraction import Extraction, Report, extract
+from atop_timeline.extraction import Extraction, LogReport, Report, extract
 from atop_timeline.output import STANDARD_OUTPUT
 from atop_timeline.plugins import Formatter
+from atop_timeline.rawlog import Damage
 from atop_timeline.summary import lines, summarize
 from atop_timeline.timeline import ALL_TIME, Timeline
 
 _DEFAULT_FORMAT = "timesketch"
 _EXCEL_ROWS = 1_048_576  # with the header
+_MOST_TOLD = 10
 
 
 def run(options: Namespace) -> bool:
@@ -117,9 +119,23 @@ def _tell(report: Report, console: Console) -> None:
     for problem in report.problems:
         (console.warn if problem.serious else console.note)(f"{problem.where}: {problem.what}")
     for log in report.logs:
-        console.detail(f"log: {log.file.where}: {log.hostname}, atop {log.atop_version}, {log.samples:,} samples")
-        for damage in log.damages:
-            console.warn(f"{log.file.where}: {damage.what}; {damage.length:,} bytes lost from offset {damage.offset}")
+        _tell_log(log, console)
+
+
+def _tell_log(log: LogReport, console: Console) -> None:
+    hosts, versions = ", ".join(log.hostnames), ", ".join(log.atop_versions)
+    console.detail(f"log: {log.file.where}: {hosts}, atop {versions}, {log.samples:,} samples")
+    told = [f"at offset {remark.offset}: {remark.what}" for remark in log.remarks]
+    told += [f"at offset {damage.offset}: {_told(damage)}" for damage in log.damages]
+    for what in told[:_MOST_TOLD]:
+        console.warn(f"{log.file.where}: {what}")
+    if len(told) > _MOST_TOLD:
+        console.warn(f"{log.file.where}: {len(told) - _MOST_TOLD:,} more like these; --summary-json has all")
+
+
+def _told(damage: Damage) -> str:
+    lost = f"{damage.samples:,} samples lost, {damage.parts:,} saved in part"
+    return f"{damage.what}; {damage.length:,} bytes, {lost}" if damage.length else damage.what
 
 
 def _nothing_found(report: Report) -> str:

@@ -73,6 +73,7 @@ PROVENANCE = (
     Column("filename", Kind.TEXT, "", "path of the log in the volume or folder"),
     Column("offset", Kind.INTEGER, "byte", "where the sample's record begins in the log"),
     Column("atop_version", Kind.TEXT, "", "who wrote the log's header, such as `atop 2.10`"),
+    Column("caveat", Kind.TEXT, "", "what is wrong with the sample or the log's header; empty: nothing known"),
 )
 """Where an event comes from: every event of every type has these."""
 
@@ -103,7 +104,7 @@ class Events:
     """
 
     event_type: EventType
-    columns: Mapping[str, "NDArray[Any]"]
+    columns: Mapping[str, "NDArray[Any] | Sequence[str]"]
     facts: Facts | None = None
 
 

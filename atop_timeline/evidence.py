@@ -7,28 +7,34 @@ a `Problem`, and the rest goes on.
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
-from atop_timeline.errors import EvidenceError
-from atop_timeline.folders import Folder, Single
+from atop_timeline.compressed import KINDS, Compressed
+from atop_timeline.errors import EvidenceError, UnknownLayout, WrongParser
+from atop_timeline.folders import Folder, HostFile, Single
 from atop_timeline.kinds import ewf_segment, kind_of, read_head
 from atop_timeline.layout import MAGICS
+from atop_timeline.rawlog import RawLog
 from atop_timeline.search import Candidate, Notes, Problem, Source, components, joined, reason
 from atop_timeline.texts import decode
 
 __all__ = ["Evidence", "LogFile", "Problem", "distinct_paths", "open_evidence"]
 
+_MOST_HEADLESS_BYTES = 1 << 30
+"""In a larger file that is no disk image, samples without a header are not looked for."""
+
 
 @dataclass(frozen=True)
 class LogFile:
-    """A file that begins as an atop raw log does.
+    """A file that, once it is decompressed, begins as an atop raw log does, or has samples of one.
 
     `volume` is dfVFS's location without its first slash (`p1`, `p1/lvm1`), empty without a partition table.
     `path` is absolute in a volume, relative in a folder; symbolic links are resolved. What is not plain text
-    in names is escaped. `size` is in bytes. `users` maps user ids to names, from the log's own machine.
+    in names is escaped. `size` is in bytes, as it lies there. `users` maps user ids to names, from the log's own
+    machine.
     """
 
     evidence: str
@@ -69,22 +75,23 @@ class Evidence:
     def logs(self) -> Iterator[LogFile]:
         """Atop logs, each once: volume by volume, then by path in byte order."""
         for found in self._finder.candidates():
-            if self._is_log(found):
+            source = self._log_in(found)
+            if source:
                 path = decode(found.path)
-                yield LogFile(self._notes.evidence, found.volume, path, found.size, found.users, found.source)
+                yield LogFile(self._notes.evidence, found.volume, path, found.size, found.users, source)
 
-    def _is_log(self, found: Candidate) -> bool:
-        """Whether the magic is there; if not, that is told."""
+    def _log_in(self, found: Candidate) -> Source | None:
+        """Where the magic is there, or at least samples where it ought to be, the log; if not, that is told."""
         where = joined(found.volume, decode(found.path))
         try:
-            with found.source.open() as stream:
-                head = stream.read(512)
+            log = _unwrapped(found.source)
+            if _begins_as_log(log) or (found.named and _has_samples(log)):
+                return log.source
         except OSError as error:
             self._notes.tell(Problem(where, f"cannot be read: {reason(error)}", serious=True))
-            return False
-        if head[:4] not in MAGICS:
-            self._notes.tell(Problem(where, _no_log(head, named=found.named), serious=found.named))
-        return head[:4] in MAGICS
+            return None
+        self._notes.tell(Problem(where, _no_log(log, named=found.named), serious=found.named))
+        return None
 
 
 def open_evidence(paths: Sequence[str], log_paths: Sequence[str] = ()) -> list[Evidence]:
@@ -116,11 +123,16 @@ def _finder(path: str, log_paths: list[list[str]], notes: Notes) -> _Finder:
         head = _head_of_file(path)
     except (OSError, ValueError) as error:
         raise EvidenceError(reason(error)) from error
-    if head[:4] in MAGICS:
+    if _is_log(path, _begins_as_log):
         return Single(path, notes)
     from atop_timeline.images import Image  # noqa: PLC0415  dfVFS takes 24 of 184 ms to start (45 cold)
 
-    return Image(path, head, log_paths, notes)
+    try:
+        return Image(path, head, log_paths, notes)
+    except EvidenceError:
+        if Path(path).stat().st_size > _MOST_HEADLESS_BYTES or not _is_log(path, _has_samples):
+            raise
+        return Single(path, notes)
 
 
 def _head_of_file(path: str) -> bytes:
@@ -140,11 +152,53 @@ def _glob(path: str) -> list[str]:
     return [*parts, "*"] if parts[-1:] == ["**"] else parts
 
 
-def _no_log(head: bytes, *, named: bool) -> str:
-    kind = kind_of(head)
-    begins = f"begins with {head[:4].hex(' ')} instead of the magic" if head else "is empty"
+class _Unwrapped(NamedTuple):
+    """A file's own bytes, what they begin with, and what kind of compression lay around them."""
+
+    source: Source
+    head: bytes
+    wrapping: str
+
+
+def _unwrapped(source: Source) -> _Unwrapped:
+    """Raises `OSError` where not even a magic can be read."""
+    with source.open() as stream:
+        head = stream.read(512)
+    wrapping = kind_of(head)
+    if wrapping not in KINDS:
+        return _Unwrapped(source, head, "")
+    inner = Compressed(source, wrapping)
+    with inner.open() as stream:
+        return _Unwrapped(inner, stream.read(4) + stream.peek()[:508], wrapping)
+
+
+def _is_log(path: str, test: Callable[[_Unwrapped], bool]) -> bool:
+    try:
+        return test(_unwrapped(HostFile(os.fsencode(path))))
+    except OSError:
+        return False
+
+
+def _begins_as_log(file: _Unwrapped) -> bool:
+    return file.head[:4] in MAGICS
+
+
+def _has_samples(file: _Unwrapped) -> bool:
+    """Whether there are samples of a log whose header is lost."""
+    with file.source.open() as stream:
+        try:
+            RawLog(stream)
+        except (WrongParser, UnknownLayout):
+            return False
+    return True
+
+
+def _no_log(file: _Unwrapped, *, named: bool) -> str:
+    kind = kind_of(file.head)
+    begins = f"begins with {file.head[:4].hex(' ')} instead of the magic" if file.head else "is empty"
     detail = f" ({kind})" if kind else ""
-    return f"{'named like an atop log, but' if named else 'no atop log:'} {begins}{detail}"
+    inside = f" what is in the {file.wrapping}" if file.wrapping else ""
+    return f"{'named like an atop log, but' if named else 'no atop log:'}{inside} {begins}{detail}"
 
 
 def _first_segments(path: str) -> list[str]:

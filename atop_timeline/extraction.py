@@ -1,9 +1,9 @@
 """Evidence in, a complete timeline out: the samples of every log through every parser."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,22 +11,38 @@ from atop_timeline import plugins
 from atop_timeline.errors import EvidenceError, UnknownLayout, WrongParser
 from atop_timeline.events import Events
 from atop_timeline.evidence import Evidence, LogFile, Problem, distinct_paths
+from atop_timeline.header import Header
 from atop_timeline.plugins import Parser
-from atop_timeline.rawlog import LAST_SECOND, Damage, RawLog, Samples
+from atop_timeline.rawlog import Damage, RawLog, Remark, Samples
+from atop_timeline.record import LAST_SECOND
 from atop_timeline.timeline import ALL_TIME, SAMPLE, LogOrigin, Timeline
 
 
 @dataclass
 class LogReport:
-    """What was read of a log, and what was lost; times are seconds since 1970 UTC."""
+    """What was read of a log, and what was lost; times are seconds since 1970 UTC.
+
+    `parts` is how many of the samples were saved in part.
+    """
 
     file: LogFile
-    hostname: str = ""
-    atop_version: str = ""
+    headers: list[Header] = field(default_factory=list)
     samples: int = 0
+    parts: int = 0
     first: int | None = None
     last: int | None = None
     damages: list[Damage] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def hostnames(self) -> list[str]:
+        """Of its headers, each once; empty texts for those that are not known."""
+        return list(dict.fromkeys(header.hostname for header in self.headers))
+
+    @property
+    def atop_versions(self) -> list[str]:
+        """Of its headers, each once."""
+        return list(dict.fromkeys(header.atop_version for header in self.headers))
 
 
 @dataclass
@@ -110,46 +126,57 @@ class _Reading:
     wanted: Collection[str]
     report: Report
     progress: Callable[[Progress], None]
+    log_id: int = -1
 
     def read(self, logs: Sequence[LogFile]) -> None:
         total, done = sum(each.size for each in logs), 0
-        for log_id, file in enumerate(logs):
-            self._read_log(log_id, file, Progress(done, total, file))
+        for file in logs:
+            self._read_log(file, Progress(done, total, file))
             done += file.size
         self.report.repeated_samples = self.timeline.complete()
         for parser in self.parsers:
             parser.finish(self.timeline)
 
-    def _read_log(self, log_id: int, file: LogFile, start: Progress) -> None:
+    def _read_log(self, file: LogFile, start: Progress) -> None:
         with ExitStack() as stack:
             try:
                 log = RawLog(stack.enter_context(file.open()), file.users)
             except (WrongParser, UnknownLayout, OSError) as error:
                 self.report.problems.append(Problem(file.where, str(error), serious=True))
                 return
-            report = LogReport(file, log.hostname, log.atop_version, damages=log.damages)
-            origin = LogOrigin(log.hostname, file.evidence, file.volume, file.path, f"atop {log.atop_version}")
-            self.timeline.add_log(log_id, origin)
+            report = LogReport(file)
             self.report.logs.append(report)
+            header = None
             for samples in log.blocks():
-                self._read_samples(log_id, samples, report)
-                self.progress(start._replace(done=start.done + log.position))
+                if samples.header is not header:
+                    header = samples.header
+                    self._begin_log(file, header)
+                self._read_samples(samples, report)
+                self.progress(start._replace(done=start.done + min(log.position, file.size)))
+            report.headers, report.damages, report.remarks = log.headers, log.damages, log.remarks
 
-    def _read_samples(self, log_id: int, samples: Samples, report: LogReport) -> None:
+    def _begin_log(self, file: LogFile, header: Header) -> None:
+        """What one header of a log began is a log to the timeline."""
+        self.log_id += 1
+        origin = LogOrigin(header.hostname, file.evidence, file.volume, file.path, f"atop {header.atop_version}")
+        self.timeline.add_log(self.log_id, origin)
+
+    def _read_samples(self, samples: Samples, report: LogReport) -> None:
         times = samples.records["curtime"].astype(np.int64)
         report.samples += len(times)
+        report.parts += int(samples.parts.sum())
         report.first = min(int(times.min()), report.first if report.first is not None else LAST_SECOND)
         report.last = max(int(times.max()), report.last or 0)
-        self.timeline.insert(log_id, _sample_events(samples))
+        self.timeline.insert(self.log_id, _sample_events(samples))
         for parser in self.parsers:
             for events in parser.parse(samples, self.wanted):
-                self.timeline.insert(log_id, events)
+                self.timeline.insert(self.log_id, events)
 
 
 def _sample_events(samples: Samples) -> Events:
     """The samples themselves, for the timeline's table of them."""
     digests = np.frombuffer(b"".join(samples.digests), np.int64).reshape(-1, 2)
-    columns = {
+    columns: Mapping[str, Any] = {
         "time_us": samples.records["curtime"].astype(np.int64) * 1_000_000,
         "sample": samples.first + np.arange(len(samples.records)),
         **dict.fromkeys(("entry", "row_id", "early_s", "late_s"), np.zeros(len(samples.records), np.int64)),
@@ -157,5 +184,7 @@ def _sample_events(samples: Samples) -> Events:
         "sample_interval": samples.records["interval"].astype(np.int64),
         "digest_high": digests[:, 0],
         "digest_low": digests[:, 1],
+        "is_part": samples.parts,
+        "caveat": samples.caveats,
     }
     return Events(SAMPLE, columns)

@@ -26,10 +26,13 @@ from atop_timeline.texts import decode
 
 
 @dataclass(frozen=True)
-class _HostFile:
+class HostFile:
+    """A file of this machine."""
+
     path: bytes
 
     def open(self) -> BinaryIO:
+        """See `Source`."""
         return io.open(self.path, "rb", buffering=READ_BYTES)  # noqa: UP020  not to be read as this method
 
 
@@ -43,7 +46,7 @@ class Single:
     def candidates(self) -> Iterator[Candidate]:
         """Itself."""
         self._notes.note_searched("", "atop log")
-        name, source = os.fsencode(self._path.name), _HostFile(os.fsencode(self._path))
+        name, source = os.fsencode(self._path.name), HostFile(os.fsencode(self._path))
         yield Candidate("", name, self._path.stat().st_size, {}, source, named=True)
 
 
@@ -66,7 +69,7 @@ class Folder:
             if (found.st_dev, found.st_ino) not in seen:
                 seen.add((found.st_dev, found.st_ino))
                 users, name = self._users(self._root(path)), os.path.relpath(path, self._top)
-                yield Candidate("", name, found.st_size, users, _HostFile(path), self._named(path))
+                yield Candidate("", name, found.st_size, users, HostFile(path), self._named(path))
 
     def _files(self) -> Iterator[bytes]:
         """Regular files that have the name or the place of a log; links are not followed."""
@@ -107,7 +110,7 @@ def _users(root: bytes) -> dict[int, str]:
     try:
         if not (stat.S_ISDIR(os.lstat(etc).st_mode) and stat.S_ISREG(os.lstat(passwd).st_mode)):
             return {}
-        with _HostFile(passwd).open() as stream:
+        with HostFile(passwd).open() as stream:
             return read_users(stream)
     except OSError:
         return {}

@@ -18,6 +18,7 @@ _KINDS = (
     (0, b"\x1f\x8b", "gzip"),
     (0, b"\xfd7zXZ\x00", "xz"),
     (0, b"\x28\xb5\x2f\xfd", "zstd"),
+    *((0, bytes([low]) + b"\x2a\x4d\x18", "zstd") for low in range(0x50, 0x60)),  # frames to be skipped
     (0, b"BZh", "bzip2"),
     (0, b"PK\x03\x04", "zip archive"),
     (257, b"ustar", "tar archive"),

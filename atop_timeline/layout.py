@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
@@ -53,13 +53,31 @@ VERSIONS = (
 )
 """What `layout.h` tells apart, oldest first; 2.2.3 stands for 2.2-3 to 2.2.6."""
 
+MOST_RECORD_BYTES = 256
+"""A longer record is not looked for; all known ones have 96 or less."""
+
+
+class Lengths(NamedTuple):
+    """Of the structures that every sample has, in bytes."""
+
+    rawrecord: int
+    tstat: int
+    sstat: int
+
 
 @dataclass(frozen=True)
 class Layout:
-    """The structures that a version of atop writes on a kind of machine, each made when first asked for."""
+    """The structures that a version of atop writes on a kind of machine, each made when first asked for.
+
+    Where a build of atop writes `foreign` lengths, which no known one does, the structures are those of a
+    version near it as far as they have never changed: what else there is has no name.
+    """
 
     version: str
     abi: Abi
+    foreign: Lengths | None = None
+    gen_offset: int = 0
+    """Where `gen` begins in a foreign `tstat`."""
 
     @cached_property
     def rawheader(self) -> np.dtype[np.void]:
@@ -69,17 +87,25 @@ class Layout:
     @cached_property
     def rawrecord(self) -> np.dtype[np.void]:
         """The start of a sample."""
-        return _dtype("rawrecord", self.version, self.abi)
+        known = _dtype("rawrecord", self.version, self.abi)
+        return lengthened(known, self.foreign.rawrecord) if self.foreign else known
 
     @cached_property
     def tstat(self) -> np.dtype[np.void]:
         """One task: a process, a thread or an exited process."""
-        return _dtype("tstat", self.version, self.abi)
+        if self.foreign is None:
+            return _dtype("tstat", self.version, self.abi)
+        return _structure({"gen": (_stable_gen(self.abi), self.gen_offset)}, self.foreign.tstat)
 
     @cached_property
     def sstat(self) -> np.dtype[np.void]:
         """The whole machine."""
-        return _dtype("sstat", self.version, self.abi)
+        return np.dtype((np.void, self.foreign.sstat)) if self.foreign else _dtype("sstat", self.version, self.abi)
+
+    @property
+    def lengths(self) -> Lengths:
+        """The lengths of the structures."""
+        return Lengths(self.rawrecord.itemsize, self.tstat.itemsize, self.sstat.itemsize)
 
     @cached_property
     def cstat(self) -> np.dtype[np.void] | None:
@@ -95,6 +121,8 @@ def load(version: str, abi: str) -> Layout:
 
 
 _NEWEST = VERSIONS[-1]
+_STABLE_SINCE = VERSIONS[1]
+"""What of `gen` is where it was then in the newest version as well, is taken to be there in any later one."""
 
 
 def read_rawheader(data: bytes) -> np.void:
@@ -113,9 +141,6 @@ def read_rawheader(data: bytes) -> np.void:
     return header
 
 
-_LENGTHS = {"rawrecord": "rawreclen", "tstat": "tstatlen", "sstat": "sstatlen", "cstat": "cstatlen"}
-
-
 def layout_of(header: np.void) -> Layout:
     """The layout of the log that a header begins, as its version and its lengths tell.
 
@@ -123,33 +148,84 @@ def layout_of(header: np.void) -> Layout:
     newest one, as atop itself compares nothing but the lengths (rawlog.c). Raises UnknownLayout where the
     lengths fit none.
     """
-    found = {name: int(header[length]) for name, length in _LENGTHS.items() if header[length]}
-    for layout in _candidates(header):
-        if _fits(layout, found):
+    release, lengths = release_of(header), lengths_of(header)
+    versions = _versions(release) or [_NEWEST]
+    for layout in _known(header.dtype["magic"].str[0], lengths, versions):
+        if layout.cstat is None or layout.cstat.itemsize == header["cstatlen"]:
             return layout
+    found = lengths._asdict() | ({"cstat": int(header["cstatlen"])} if header["cstatlen"] else {})
     sizes = "/".join(map(str, found.values()))
-    raise UnknownLayout(f"atop {_release(header)} writes {'/'.join(found)} of {sizes} bytes, which no known atop does")
+    raise UnknownLayout(f"atop {release} writes {'/'.join(found)} of {sizes} bytes, which no known atop does")
 
 
-def _candidates(header: np.void) -> Iterator[Layout]:
-    release, order = _release(header), header.dtype["magic"].str[0]
-    versions = [version for version in VERSIONS if f"{version}.".startswith(f"{release}.")] or [_NEWEST]
-    abis = [name for name, abi in ABIS.items() if abi.byte_order == order]
-    return (load(version, abi) for abi, version in product(abis, versions))
+def lengths_of(header: np.void) -> Lengths:
+    """The lengths that a header announces."""
+    return Lengths(int(header["rawreclen"]), int(header["tstatlen"]), int(header["sstatlen"]))
 
 
-def _release(header: np.void) -> str:
+def release_of(header: np.void) -> str:
+    """The version that a header tells, such as `2.8`: without the patch level."""
     aversion = int(header["aversion"])
     return f"{aversion >> 8 & 0x7F}.{aversion & 0xFF}"
 
 
-def _fits(layout: Layout, found: dict[str, int]) -> bool:
+def inferred_layouts(byte_order: str, lengths: Lengths, release: str) -> Iterator[Layout]:
+    """Layouts that samples of these lengths may have, whatever their header says; the likeliest first.
+
+    A known one: of the release if it fits, else the oldest that does, whose fields newer ones have as well.
+    Else what is stable, wherever `gen` may begin, of the version next to the release.
+    """
+    versions = [*_versions(release), *VERSIONS]
+    known = list(_known(byte_order, lengths, versions))
+    yield from known[:1]
+    if not known and lengths.tstat % _WORD == 0 and lengths.rawrecord < MOST_RECORD_BYTES:
+        near = _versions(release)[-1:] or [_NEWEST]
+        abis = [abi for abi in ABIS.values() if abi.byte_order == byte_order]
+        for abi in abis:
+            room = lengths.tstat - _stable_gen(abi).itemsize
+            if lengths.rawrecord >= _dtype("rawrecord", near[0], abi).itemsize:
+                yield from (Layout(near[0], abi, lengths, offset) for offset in range(0, room + 1, _WORD))
+
+
+def lengthened(dtype: np.dtype[np.void], itemsize: int) -> np.dtype[np.void]:
+    """The same fields at the start of a longer structure."""
+    return _structure(dtype.fields or {}, itemsize)
+
+
+_WORD = 4
+
+
+def _versions(release: str) -> list[str]:
+    return [version for version in VERSIONS if f"{version}.".startswith(f"{release}.")]
+
+
+def _known(byte_order: str, lengths: Lengths, versions: Sequence[str]) -> Iterator[Layout]:
+    abis = [name for name, abi in ABIS.items() if abi.byte_order == byte_order]
+    for abi, version in product(abis, versions):
+        if _fits(load(version, abi), lengths):
+            yield load(version, abi)
+
+
+def _fits(layout: Layout, lengths: Lengths) -> bool:
     return (
-        layout.rawrecord.itemsize == found.get("rawrecord")
-        and layout.tstat.itemsize == found.get("tstat")
-        and layout.sstat.itemsize == found.get("sstat")  # last: the dearest to make
-        and (layout.cstat is None or layout.cstat.itemsize == found.get("cstat"))
+        layout.rawrecord.itemsize == lengths.rawrecord
+        and layout.tstat.itemsize == lengths.tstat
+        and layout.sstat.itemsize == lengths.sstat  # last: the dearest to make
     )
+
+
+@cache
+def _stable_gen(abi: Abi) -> np.dtype[np.void]:
+    """What of `gen` is the same since `_STABLE_SINCE`."""
+    old: Mapping[str, Any] = _dtype("tstat", _STABLE_SINCE, abi)["gen"].fields or {}
+    new: Mapping[str, Any] = _dtype("tstat", _NEWEST, abi)["gen"].fields or {}
+    same = {name: new[name][:2] for name in old if old[name][:2] == new.get(name, ())[:2]}
+    return _structure(same, max(offset + dtype.itemsize for dtype, offset in same.values()))
+
+
+def _structure(fields: Mapping[str, tuple[Any, ...]], itemsize: int) -> np.dtype[np.void]:
+    formats, offsets = [each[0] for each in fields.values()], [each[1] for each in fields.values()]
+    return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": itemsize})
 
 
 def _dtype(struct: str, version: str, abi: Abi) -> np.dtype[np.void]:

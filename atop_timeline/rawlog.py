@@ -1,23 +1,20 @@
-"""An atop raw log: its header, then samples, each a record and the zlib streams that it announces.
+"""An atop raw log: headers, and behind each its samples; what is damaged is passed over, and told.
 
-The format: rawlog.h and rawlog.c of atop. Every length is checked before it is used, and nothing inflates
-beyond what the layout promises.
+The format: rawlog.h and rawlog.c of atop.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from isal import isal_zlib
 from numpy.typing import NDArray
 
-from atop_timeline.errors import WrongParser
-from atop_timeline.layout import layout_of, read_rawheader
-from atop_timeline.texts import decode
+from atop_timeline.header import Header
+from atop_timeline.record import BOOT, Bytes, Sample, TornError, has_time, read_sample
+from atop_timeline.recovery import Found, Recovery
+from atop_timeline.salvage import Salvage
 
 NETATOP = 0x0004
 IO_STATISTICS = 0x0020
@@ -25,53 +22,49 @@ GPU_STATISTICS = 0x0080
 CGROUPS = 0x0100
 """Flags of a record, rawlog.h: what of its tasks was measured."""
 
-RAWHEADER_BYTES = 480
-"""Where the first record begins, in every version and on every machine."""
-
-LAST_SECOND = 253_402_300_799
-"""The end of the year 9999: no reader of timelines takes a later time."""
-
-_MOST_TASK_BYTES = 1 << 28
-_MOST_INFLATION = 1032  # zlib's limit, plus a stream's head and tail
 _BLOCK_BYTES = 1 << 26
 _BLOCK_SAMPLES = 4096
+_PIECE_BYTES = 1 << 20
 
 
 class Damage(NamedTuple):
-    """Bytes of a log from which nothing could be read."""
+    """Bytes of a log that could not be read as atop wrote them.
+
+    `samples` is how many were lost with them: those of which there are traces, or that the time between the
+    samples before and behind asks for. `parts` is how many were saved in part.
+    """
 
     offset: int
     length: int
+    samples: int
+    parts: int
     what: str
 
 
-class _TornError(ValueError):
-    """A record cannot be what atop wrote."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One sample: its record, where that begins in the log, and all tasks in atop's order, shape (n,)."""
+class Remark(NamedTuple):
+    """What is odd at a place of a log, without anything being lost."""
 
     offset: int
-    record: np.void
-    tasks: NDArray[np.void]
-    digest: bytes
+    what: str
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Consecutive samples of one log.
+    """Consecutive samples of one log behind one header.
 
-    `first` is the number of the first in its log; `records`, `offsets` and `digests` have one entry per
-    sample, `tasks` and `sample` (each task's sample, as an index into these) one per task.
+    `first` is the number of the first in its log; `records`, `offsets`, `digests`, `caveats` and `parts`
+    (which are not whole) have one entry per sample, `tasks` and `sample` (each task's sample, as an index into
+    these) one per task.
     """
 
-    log: "RawLog"
+    header: Header
+    users: Mapping[int, str]
     first: int
     records: NDArray[np.void]
     offsets: NDArray[np.int64]
     digests: list[bytes]
+    caveats: list[str]
+    parts: NDArray[np.bool_]
     tasks: NDArray[np.void]
     sample: NDArray[np.int64]
 
@@ -79,60 +72,51 @@ class Samples:
 class RawLog:
     """A raw log, read from a seekable stream that the caller closes; `users` are the machine's names by user id.
 
-    Raises `WrongParser` where the stream does not begin as a raw log, `UnknownLayout` where no known atop
-    wrote it. `damages` is complete once the samples have been read to their end.
+    Raises `WrongParser` where neither a header nor a sample is in the stream, `UnknownLayout` where no known
+    atop wrote it and none can be inferred. `headers`, `damages` and `remarks` are complete once the samples
+    have been read to their end.
     """
 
     def __init__(self, stream: BinaryIO, users: Mapping[int, str] = MappingProxyType({})) -> None:
-        self._stream = stream
         self.users = users
-        stream.seek(0)
-        self.header = read_rawheader(stream.read(RAWHEADER_BYTES))
-        self.layout = layout_of(self.header)
-        if not self.header["hertz"]:
-            raise WrongParser("raw log header at offset 0: hertz is 0, atop writes 100")
-        self.damages: list[Damage] = []
-
-    @cached_property
-    def hostname(self) -> str:
-        """As the header has it."""
-        return decode(bytes(self.header["utsname"]["nodename"]))
-
-    @cached_property
-    def version(self) -> tuple[int, int]:
-        """Of the atop that wrote the header; it does not tell its patch level."""
-        version = int(self.header["aversion"])
-        return version >> 8 & 0x7F, version & 0xFF
+        self._data = Bytes(stream)
+        self._recovery = Recovery(self._data)
+        self.header = self._recovery.first_header()
+        self._last: np.void | None = None
+        self._reset()
 
     @property
-    def atop_version(self) -> str:
-        """The same as text, such as `2.8`."""
-        return "{}.{}".format(*self.version)
-
-    @cached_property
     def size(self) -> int:
         """In bytes."""
-        return self._stream.seek(0, 2)
+        return self._data.size
 
     @property
     def position(self) -> int:
         """How many bytes have been read or passed over."""
-        return self._stream.tell()
+        return self._data.position
 
     def samples(self) -> Iterator[Sample]:
         """The samples in the order of the file; what cannot be read becomes one of `damages`."""
-        self.damages.clear()
-        offset = RAWHEADER_BYTES
+        self._reset()
+        header = self.header
+        offset = proved = header.start
         if offset == self.size:
-            self.damages.append(Damage(offset, 0, "header only, no sample behind it"))
+            self.damages.append(Damage(offset, 0, 0, 0, "header only, no sample behind it"))
         while offset < self.size:
+            torn = ""
             try:
-                sample, end = self._sample(offset)
-            except _TornError as error:
-                self.damages.append(Damage(offset, self.size - offset, str(error)))
-                return
-            yield sample
-            offset = end
+                sample, proved, offset = read_sample(self._data, header, offset)
+            except TornError as error:
+                torn = str(error)
+            if torn:
+                end = yield from self._across(header, proved, offset, torn)
+                header, proved, offset = end.header, end.start, end.start
+            else:
+                self._compare(sample)
+                yield sample
+        failure = self._data.failure()
+        if failure:
+            self.damages.append(Damage(self.size, 0, 0, 0, failure))
 
     def blocks(self) -> Iterator[Samples]:
         """The samples in blocks of some megabytes, for work by columns; the tasks of one give way to the next."""
@@ -141,77 +125,137 @@ class RawLog:
         buffer = np.empty(_BLOCK_BYTES, np.uint8)
         for sample in self.samples():
             tasks = sample.tasks.view(np.uint8)
-            if gathered and (size + len(tasks) > len(buffer) or len(gathered) == _BLOCK_SAMPLES):
-                yield _block(self, first, gathered, buffer[:size])
+            if gathered and (
+                size + len(tasks) > len(buffer)
+                or len(gathered) == _BLOCK_SAMPLES
+                or sample.header is not gathered[0].header
+            ):
+                yield _block(self.users, first, gathered, buffer[:size])
                 first += len(gathered)
                 gathered, size = [], 0
             if len(tasks) > len(buffer):
-                buffer = np.empty(len(tasks), np.uint8)
+                yield _block(self.users, first, [sample], tasks)
+                first += 1
+                continue
             end = size + len(tasks)
             buffer[size:end] = tasks
-            gathered.append(replace(sample, tasks=buffer[size:end].view(self.layout.tstat)))
+            gathered.append(replace(sample, tasks=buffer[size:end].view(sample.header.layout.tstat)))
             size = end
         if gathered:
-            yield _block(self, first, gathered, buffer[:size])
+            yield _block(self.users, first, gathered, buffer[:size])
 
-    def _sample(self, offset: int) -> tuple[Sample, int]:
-        """The sample whose record begins at this offset, and where it ends."""
-        data = self._read(offset, self.layout.rawrecord.itemsize, "record")
-        record = np.frombuffer(data, self.layout.rawrecord)[0]
-        if not 0 < int(record["curtime"]) <= LAST_SECOND:
-            raise _TornError(f"record at offset {offset}: time {record['curtime']} is no second of the years to 9999")
-        lengths = [int(record[name]) for name in _BLOBS if name in (self.layout.rawrecord.names or ())]
-        start = offset + len(data)
-        if start + sum(lengths) > self.size:
-            raise _TornError(
-                f"record at offset {offset}: announces {sum(lengths)} bytes behind it, {self.size - start} are left"
-            )
-        blob = self._read(start + lengths[0], lengths[1], "task list")
-        tasks = self._tasks(record, blob, start + lengths[0])
-        digest = hashlib.blake2b(bytes(self.header["utsname"]["nodename"]) + data + blob, digest_size=16)
-        return Sample(offset, record, tasks, digest.digest()), start + sum(lengths)
+    def _reset(self) -> None:
+        self.headers, self.damages, self.remarks = [self.header], list[Damage](), list[Remark]()
+        self._last = None
+        if self.header.caveat:
+            self.remarks.append(Remark(0, self.header.caveat))
 
-    def _tasks(self, record: np.void, blob: bytes, offset: int) -> NDArray[np.void]:
-        count = int(record["ndeviat" if "ndeviat" in (self.layout.rawrecord.names or ()) else "nlist"])
-        length = count * self.layout.tstat.itemsize
-        if length > min(_MOST_TASK_BYTES, (len(blob) + 1) * _MOST_INFLATION):
-            raise _TornError(f"task list at offset {offset}: {count} tasks in {len(blob)} bytes are not possible")
-        return np.frombuffer(_inflate(blob, length, f"task list at offset {offset}"), self.layout.tstat)
+    def _compare(self, sample: Sample) -> None:
+        """Remarks on a time that does not follow from the sample before; keeps it for the next."""
+        record, before = sample.record, self._last
+        self._last = record
+        if before is not None:
+            passed, interval = int(record["curtime"]) - int(before["curtime"]), int(record["interval"])
+            if passed < 0:
+                self.remarks.append(Remark(sample.offset, f"time goes back by {-passed} s"))
+            elif passed != interval and passed > 1 and not int(record["flags"]) & BOOT:
+                what = f"{passed} s behind the sample before, but says {interval} s: samples are missing or times wrong"
+                self.remarks.append(Remark(sample.offset, what))
 
-    def _read(self, offset: int, length: int, what: str) -> bytes:
-        try:
-            self._stream.seek(offset)
-            data = self._stream.read(length)
-        except OSError as error:
-            raise _TornError(f"{what} at offset {offset}: cannot be read: {error}") from error
-        if len(data) < length:
-            raise _TornError(f"{what} at offset {offset}: {length} bytes expected, {len(data)} found")
-        return data
+    def _across(self, header: Header, proved: int, offset: int, what: str) -> Generator[Sample, None, Found]:
+        """What can be saved of a gap that begins with a torn record, and where reading goes on behind it."""
+        gap = self._gap(header, proved, offset, what)
+        for part in Salvage(self._data, self._recovery.budget, header).samples(gap.traces, gap.end.offset):
+            gap.parts += 1
+            yield part
+        self._tell(gap)
+        self._last = None
+        return gap.end
+
+    def _gap(self, header: Header, proved: int, offset: int, what: str) -> "_Gap":
+        """From a torn record to where reading goes on.
+
+        The record before may have lied about its end: the search begins where its task list ended.
+        """
+        another = self._recovery.header_at(offset)
+        if another:
+            return _Gap(offset, Found(another, offset, is_header=True), [], what)
+        end = self._recovery.find(header, proved) or Found(header, self.size, is_header=False)
+        begin = offset if offset < end.offset else proved
+        if self._recovery.budget.exhausted:
+            what += "; what follows would take too long to search"
+        traces = [trace for trace in self._recovery.traces if begin < trace < end.offset]
+        return _Gap(begin, end, [begin, *traces] if begin < end.offset else [], what)
+
+    def _tell(self, gap: "_Gap") -> None:
+        """Keeps what a gap is and what it leads to."""
+        end = gap.end
+        if gap.begin < end.offset:
+            lost = max(self._missed(gap) - gap.parts, 0)
+            what = gap.what if gap.begin else "before the first record that proves itself"
+            what = "nothing but zeros" if _is_zeros(self._data, gap.begin, end.offset) else what
+            self.damages.append(Damage(gap.begin, end.offset - gap.begin, lost, gap.parts, what))
+        if end.header is not self.headers[-1]:
+            self.headers.append(end.header)
+            hostname = end.header.hostname or "a machine that is not known"
+            what = f"another {'header' if end.is_header else 'kind of samples'}: {hostname}, atop {end.header.release}"
+            self.remarks.append(Remark(end.offset, "; ".join(filter(None, (what, end.header.caveat)))))
+
+    def _missed(self, gap: "_Gap") -> int:
+        """How many samples were in a gap: as traces show, or as the times at its ends ask for."""
+        traces = sum(self._is_trace(gap.end.header, trace) for trace in gap.traces)
+        record = None if gap.end.is_header else self._record(gap.end.header, gap.end.offset)
+        if record is None or self._last is None or int(record["flags"]) & BOOT:
+            return traces
+        interval = max(int(record["interval"]), 1)
+        missing = int(record["curtime"]) - interval - int(self._last["curtime"])
+        return max(traces, round(missing / interval), int(missing > 0))
+
+    def _is_trace(self, header: Header, offset: int) -> bool:
+        """Whether a record was here, if only the beginning of one at the end of the log."""
+        head = self._data.window(offset, offset + header.layout.rawrecord.itemsize)
+        is_cut = len(head) < header.layout.rawrecord.itemsize and head.strip(b"\0") != b""
+        return is_cut or self._record(header, offset) is not None
+
+    def _record(self, header: Header, offset: int) -> np.void | None:
+        """The record here, if its time is one."""
+        form = header.layout.rawrecord
+        head = self._data.window(offset, offset + form.itemsize)
+        record: np.void | None = np.frombuffer(head, form)[0] if len(head) == form.itemsize else None
+        return record if record is not None and has_time(record) else None
 
 
-_BLOBS = ("scomplen", "pcomplen", "ccomplen", "icomplen")  # in the order of the file
+@dataclass
+class _Gap:
+    """What lies between two records that prove themselves, or a record and a header."""
+
+    begin: int
+    end: Found
+    traces: list[int]
+    what: str
+    parts: int = 0
 
 
-def _inflate(blob: bytes, length: int, what: str) -> bytes:
-    inflater = isal_zlib.decompressobj()
+def _is_zeros(data: Bytes, begin: int, end: int) -> bool:
+    """Whether all of it can be read, and is nothing else."""
+    offsets = range(begin, end, _PIECE_BYTES)
     try:
-        data = inflater.decompress(blob, length + 1)
-    except isal_zlib.error as error:  # type: ignore[misc]  # it is an exception, but has no type
-        raise _TornError(f"{what}: does not inflate: {error}") from error
-    if len(data) != length or not inflater.eof:
-        found = f"{len(data)} bytes" if inflater.eof else f"{len(data)} bytes and no end"
-        raise _TornError(f"{what}: {length} bytes expected, inflates to {found}")
-    return data
+        return not any(data.read(at, min(end - at, _PIECE_BYTES), "").strip(b"\0") for at in offsets)
+    except TornError:
+        return False
 
 
-def _block(log: RawLog, first: int, samples: list[Sample], tasks: NDArray[np.uint8]) -> Samples:
-    counts = [len(sample.tasks) for sample in samples]
+def _block(users: Mapping[int, str], first: int, samples: list[Sample], tasks: NDArray[np.uint8]) -> Samples:
+    header, counts = samples[0].header, [len(sample.tasks) for sample in samples]
     return Samples(
-        log,
+        header,
+        users,
         first,
-        np.array([sample.record for sample in samples], log.layout.rawrecord),
+        np.array([sample.record for sample in samples], header.layout.rawrecord),
         np.array([sample.offset for sample in samples], np.int64),
         [sample.digest for sample in samples],
-        tasks.view(log.layout.tstat),
+        ["; ".join(filter(None, (header.caveat, sample.caveat))) for sample in samples],
+        np.array([not sample.whole for sample in samples]),
+        tasks.view(header.layout.tstat),
         np.repeat(np.arange(len(samples)), counts),
     )

@@ -13,12 +13,15 @@ def summarize(report: Report, timeline: Timeline, written: Mapping[str, Any]) ->
     read = [each for each in report.logs if each.samples]
     times = [each for log in read for each in (log.first, log.last) if each is not None]
     return {
-        "hosts": sorted({each.hostname for each in read}),
-        "atop_versions": sorted({each.atop_version for each in read}, key=_version),
+        "hosts": sorted({hostname for each in read for hostname in each.hostnames if hostname}),
+        "atop_versions": sorted({version for each in read for version in each.atop_versions}, key=_version),
         "first_sample": _iso(min(times, default=None)),
         "last_sample": _iso(max(times, default=None)),
         "samples": sum(each.samples for each in report.logs),
         "repeated_samples": report.repeated_samples,
+        "partial_samples": sum(each.parts for each in report.logs),
+        "lost_samples": sum(damage.samples for each in report.logs for damage in each.damages),
+        "lost_bytes": sum(damage.length for each in report.logs for damage in each.damages),
         "events": {each.name: timeline.count(each) for each in timeline.types},
         "logs": [_log(each) for each in report.logs],
         "problems": [each._asdict() for each in report.problems],
@@ -31,8 +34,7 @@ def summarize(report: Report, timeline: Timeline, written: Mapping[str, Any]) ->
 def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The summary for people: what, and its value."""
     damaged = [each for each in summary["logs"] if each["damages"]]
-    lost = sum(damage["length"] for each in damaged for damage in each["damages"])
-    yield "hosts", ", ".join(summary["hosts"]) or "none"
+    yield "hosts", ", ".join(summary["hosts"]) or "not known"
     yield "atop", ", ".join(summary["atop_versions"]) or "none"
     yield "samples", f"{summary['samples']:,} from {summary['first_sample']} to {summary['last_sample']}"
     if summary["repeated_samples"]:
@@ -40,7 +42,7 @@ def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "logs", f"{len(summary['logs']):,} read"
     yield "events", ", ".join(f"{count:,} {name}" for name, count in summary["events"].items())
     if damaged:
-        yield "damaged", f"logs: {len(damaged):,}, with {lost:,} bytes lost"
+        yield "damaged", f"logs: {len(damaged):,}, {summary['lost_bytes']:,} bytes: {_lost(summary)}"
     unread = sum(each["serious"] for each in summary["problems"])
     if unread:
         yield "not read", f"files or volumes: {unread:,}"
@@ -49,18 +51,24 @@ def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "SHA-256", output["sha256"]
 
 
+def _lost(summary: Mapping[str, Any]) -> str:
+    return f"{summary['lost_samples']:,} samples lost, {summary['partial_samples']:,} saved in part"
+
+
 def _log(report: LogReport) -> dict[str, Any]:
     return {
         "evidence": report.file.evidence,
         "volume": report.file.volume,
         "filename": report.file.path,
         "size": report.file.size,
-        "hostname": report.hostname,
-        "atop_version": report.atop_version,
+        "hosts": report.hostnames,
+        "atop_versions": report.atop_versions,
         "samples": report.samples,
+        "partial_samples": report.parts,
         "first_sample": _iso(report.first),
         "last_sample": _iso(report.last),
         "damages": [each._asdict() for each in report.damages],
+        "remarks": [each._asdict() for each in report.remarks],
     }
 
 

@@ -28,6 +28,8 @@ SAMPLE = EventType(
         Column("sample_interval", Kind.INTEGER, "s", "length of its interval"),
         Column("digest_high", Kind.INTEGER, "", "half of what samples that are the same have in common"),
         Column("digest_low", Kind.INTEGER, "", "the other half"),
+        Column("is_part", Kind.FLAG, "", "not as atop wrote it, but saved"),
+        Column("caveat", Kind.TEXT, "", "what is wrong with it"),
     ),
 )
 """The samples themselves, to which all events refer; they are inserted like events."""
@@ -42,9 +44,22 @@ CREATE TABLE logs (
 """
 _ORIGINS = f"""
 CREATE VIEW origins AS
-SELECT sample_id, logs.*, "offset", sample_interval,
+SELECT sample_id, logs.*, "offset", sample_interval, caveat,
     strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S+00:00') AS sample_time
 FROM samples JOIN logs ON log_id = sample_id >> {_SAMPLE_BITS}
+"""
+_FORGET_COPIES = """
+DELETE FROM samples
+WHERE sample_id NOT IN (SELECT min(sample_id) FROM samples GROUP BY digest_high, digest_low)
+"""
+_FORGET_PARTS = f"""
+DELETE FROM samples WHERE sample_id IN (
+    SELECT part.sample_id
+    FROM samples AS part JOIN logs AS of_part ON of_part.log_id = part.sample_id >> {_SAMPLE_BITS},
+        samples AS other JOIN logs AS of_other ON of_other.log_id = other.sample_id >> {_SAMPLE_BITS}
+    WHERE part.is_part AND NOT other.is_part AND part.time_us = other.time_us
+        AND of_part.hostname = of_other.hostname AND of_part.hostname <> ''
+)
 """
 _ACCURACY = """
 CASE WHEN early_s IS NULL THEN 'not after'
@@ -141,20 +156,19 @@ class Timeline:
         if table is None or not len(events.columns["time_us"]):
             return
         columns = dict(events.columns)
-        columns["sample_id"] = columns.pop("sample").astype(np.int64) + (log_id << _SAMPLE_BITS)
+        columns["sample_id"] = np.asarray(columns.pop("sample"), np.int64) + (log_id << _SAMPLE_BITS)
         if events.facts is not None:
-            columns["row_id"] = columns.pop("row") + self._first_row(events.event_type.facts, events.facts)
+            columns["row_id"] = np.asarray(columns.pop("row")) + self._first_row(events.event_type.facts, events.facts)
         table.add(columns)
 
     def complete(self) -> int:
-        """Ends the inserting, before parsers `finish`: forgets samples that are there again, and counts them."""
+        """Ends the inserting, before parsers `finish`: forgets samples that are there again, and counts them.
+
+        Of a sample that one log has in part, and another log of its machine as atop wrote it, the part goes.
+        """
         for table in (self._texts, *self._facts.values(), *self._events.values()):
             table.flush()
-        forgotten = self.execute(
-            "DELETE FROM samples WHERE sample_id NOT IN"
-            " (SELECT min(sample_id) FROM samples GROUP BY digest_high, digest_low)"
-        )
-        return int(forgotten[0][0])
+        return sum(int(self.execute(statement)[0][0]) for statement in (_FORGET_COPIES, _FORGET_PARTS))
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; for `finish` of parsers, and for questions.

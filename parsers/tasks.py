@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atop_timeline.events import Events, EventType, Facts
-from atop_timeline.rawlog import LAST_SECOND, Samples
+from atop_timeline.header import HERTZ
+from atop_timeline.rawlog import Samples
+from atop_timeline.record import LAST_SECOND
 from atop_timeline.texts import UNKNOWN, Texts
 
 from . import tstat
@@ -67,7 +69,7 @@ class Tasks:
             "late_s": error,
             "pid": self._pid[tasks],
             "btime": self._btime[tasks],
-            "btime_tolerance": np.full(len(tasks), 2 if self._samples.log.version < (2, 0) else 1),
+            "btime_tolerance": np.full(len(tasks), 2 if self._samples.header.version < (2, 0) else 1),
             "is_exit": is_exit,
             "is_zombie": self._gen["state"][tasks] == _ZOMBIE,
             "elaps": self._gen["elaps"][tasks].astype(np.int64),
@@ -150,7 +152,7 @@ class Tasks:
             **self._observed(tasks),
             **self._results(tasks, exited),
         }
-        users = self._samples.log.users
+        users = self._samples.users
         texts = texts | {
             "executable": self._texts.derived(texts["command_line"], _executable),
             "username": self._texts.looked_up(uid, users),
@@ -164,8 +166,9 @@ class Tasks:
         """What an observation has besides who the task is."""
         columns = tstat.columns(self._samples, tasks, tstat.OBSERVED)
         seconds = np.maximum(self._samples.records["interval"][self._samples.sample[tasks]].astype(np.int64), 1)
-        cpu = columns["user_cpu_seconds"] + columns["system_cpu_seconds"]
-        columns["cpu_percent"] = np.round(cpu * 100 / seconds, 2)
+        if "user_cpu_seconds" in columns:
+            cpu = columns["user_cpu_seconds"] + columns["system_cpu_seconds"]
+            columns["cpu_percent"] = np.round(cpu * 100 / seconds, 2)
         inactive = tstat.field(self._samples.tasks, "gen.wasinactive")
         if inactive is not None:
             columns["was_inactive"] = inactive[tasks] != 0
@@ -175,7 +178,7 @@ class Tasks:
         """What an exit record says of the end; unknown of the living."""
         status = _wait_status(self._gen["excode"][tasks])
         signal = status & 0x7F
-        duration = self._gen["elaps"][tasks] / float(self._samples.log.header["hertz"])
+        duration = self._gen["elaps"][tasks] / HERTZ
         return {
             "exit_code": np.ma.masked_array(status >> 8 & 0xFF, ~exited | (signal != 0)),
             "signal": np.ma.masked_array(signal, ~exited | (signal == 0)),
@@ -191,13 +194,13 @@ class Tasks:
 
         Exact, since the kernel made ac_btime by taking the whole seconds of ac_etime off (acct(5), acct_v3).
         """
-        lived = self._gen["elaps"][tasks].astype(np.int64) // int(self._samples.log.header["hertz"])
+        lived = self._gen["elaps"][tasks].astype(np.int64) // HERTZ
         return np.where(self._btime[tasks] > 0, _seconds(self._btime[tasks] + lived), 0)
 
     def _exit_error(self, tasks: NDArray[np.intp]) -> NDArray[np.int64]:
         """By how many seconds an exit may be off: ac_etime is a float, exact to 2**24 ticks, then coarser."""
         _, bits = np.frexp(self._gen["elaps"][tasks].astype(np.float64))
-        step = np.exp2(bits - float(_MANTISSA_BITS)) / int(self._samples.log.header["hertz"])
+        step = np.exp2(bits - float(_MANTISSA_BITS)) / HERTZ
         return np.where(bits > _MANTISSA_BITS, np.ceil(step), 0).astype(np.int64)
 
     def _text(self, source: str, tasks: NDArray[np.intp]) -> NDArray[np.int64]:

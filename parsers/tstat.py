@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from atop_timeline import rawlog
 from atop_timeline.events import Column, Kind
+from atop_timeline.header import HERTZ
 from atop_timeline.rawlog import Samples
 
 KIB, SECTOR = 1024, 512
@@ -173,15 +174,15 @@ def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> 
             values = values[rows]
             known = _known(each.given, values, block, rows)
             if known.all():
-                found[each.column.name] = _scaled(each, values, block)
+                found[each.column.name] = _scaled(each, values)
             elif known.any():
-                found[each.column.name] = np.ma.masked_array(_scaled(each, values, block), ~known)
+                found[each.column.name] = np.ma.masked_array(_scaled(each, values), ~known)
     return found
 
 
-def _scaled(each: Field, values: NDArray[Any], block: Samples) -> NDArray[Any]:
+def _scaled(each: Field, values: NDArray[Any]) -> NDArray[Any]:
     if each.ticks:
-        return values / float(block.log.header["hertz"])
+        return values / HERTZ
     whole = values.astype(np.int64, copy=False)
     if each.factor == 1:
         return whole
@@ -221,10 +222,10 @@ _IOSTAT, _PATCHSTAT = 0x4, 0x2  # atop.h, header.supportflags
 
 def _io_told_by_header(block: Samples) -> bool:
     """Up to 2.2-3 the header told for all samples; since 2.2.6 it always has the same bits."""
-    support = int(block.log.header["supportflags"])
+    support = block.header.supportflags
     return support & _RAWLOGNG != _RAWLOGNG and bool(support & _IOSTAT)
 
 
 def _net_told_by_header(block: Samples) -> bool:
     """1.x counted by a patch of the kernel, of which the header tells."""
-    return block.log.version < (2, 0) and bool(int(block.log.header["supportflags"]) & _PATCHSTAT)
+    return block.header.version < (2, 0) and bool(block.header.supportflags & _PATCHSTAT)

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from atop_timeline.cli import main
-from atop_timeline.rawlog import RAWHEADER_BYTES, RawLog
+from atop_timeline.header import RAWHEADER_BYTES
+from atop_timeline.rawlog import RawLog
 
 GOLDEN = Path(__file__).parent / "golden"
 TEST_DATA = Path(__file__).parents[1] / "test_data"
@@ -309,7 +310,7 @@ def test_verbose_tells_each_log() -> None:
         f"searched: {SMALL}: atop log",
         f"searched: {TORN}: atop log",
         f"log: {SMALL}: lab-1-26, atop 1.26, 9 samples",
-        f"log: {TORN}: lab-2-8-1, atop 2.8, 5 samples",
+        f"log: {TORN}: lab-2-8-1, atop 2.8, 9 samples",
     ]
 
 

@@ -1,5 +1,6 @@
 """What is given is opened, told, or refused, whatever it is."""
 
+import gzip
 import os
 import re
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from atop_timeline.errors import EvidenceError
 from atop_timeline.evidence import Evidence, Problem, distinct_paths, open_evidence
 from tests import disks
-from tests.servers import BIG, GZIPPED, LITTLE, TEST_DATA, found, sha256, write
+from tests.servers import BIG, LITTLE, PACK, TEST_DATA, found, sha256, write
 
 ASKED = "named like an atop log, but begins with 74 65 78 74 instead of the magic (text)"
 
@@ -18,7 +19,6 @@ ASKED = "named like an atop log, but begins with 74 65 78 74 instead of the magi
 @pytest.mark.parametrize(
     ("name", "data", "what"),
     [
-        ("atop_1.gz", b"\x1f\x8b\x08\x00\x00", GZIPPED),
         ("atop_1", b"", "named like an atop log, but is empty"),
         (
             "atop_1",
@@ -60,6 +60,66 @@ def test_log_paths(tmp_path: Path, glob: str, names: list[str]) -> None:
         assert evidence.problems == told
 
 
+# Compressed logs.
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_compressed_logs_are_logs(tmp_path: Path, kind: str) -> None:
+    names = {"var/log/atop/atop_1.packed": LITTLE, "var/log/atop/daily.log": BIG}
+    tree = write(tmp_path / "tree", {name: PACK[kind](data) for name, data in names.items()})
+    image = disks.ext4(tree, tmp_path / "disk.raw")
+    for evidence, slash in ((Evidence(str(tree)), ""), (Evidence(str(image)), "/")):
+        assert found(evidence) == [("", slash + name, data) for name, data in names.items()]
+        assert [log.size for log in evidence.logs()] == [(tree / name).stat().st_size for name in names]
+        assert evidence.problems == []
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_compressed_log_by_itself(tmp_path: Path, kind: str) -> None:
+    evidence = Evidence(str(write(tmp_path, {"any name": PACK[kind](LITTLE)}) / "any name"))
+    assert found(evidence) == [("", "any name", LITTLE)]
+    assert evidence.searched == [f"{tmp_path}/any name: atop log"]
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_damaged_compressed_log_is_a_log_as_far_as_it_goes(tmp_path: Path, kind: str) -> None:
+    packed = PACK[kind](LITTLE)
+    (log,) = Evidence(str(write(tmp_path, {"atop_1": packed + packed[:-1]}))).logs()
+    with log.open() as stream:
+        assert stream.read(2 * len(LITTLE)) == 2 * LITTLE
+        with pytest.raises(EvidenceError, match=f"^{kind}: .*ends at offset {2 * len(packed) - 1} without its end"):
+            stream.read(1)
+
+
+IN_GZIP = "named like an atop log, but what is in the gzip"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("atop_1.gz", b"\x1f\x8b\x08\x00\x00", "cannot be read: gzip: ends at offset 5 without its end marker"),
+        ("atop_1.gz", gzip.compress(LITTLE)[:12], "cannot be read: gzip: ends at offset 12 without its end marker"),
+        ("atop_1.gz", gzip.compress(b"text"), f"{IN_GZIP} begins with 74 65 78 74 instead of the magic (text)"),
+        ("atop_1.gz", gzip.compress(b""), f"{IN_GZIP} is empty"),
+        (
+            "atop_1.xz.gz",
+            gzip.compress(PACK["xz"](LITTLE)),
+            f"{IN_GZIP} begins with fd 37 7a 58 instead of the magic (xz)",
+        ),
+        (
+            "daily.log",
+            gzip.compress(b"text"),
+            "no atop log: what is in the gzip begins with 74 65 78 74 instead of the magic (text)",
+        ),
+    ],
+    ids=["header only", "nothing given", "text", "empty", "nested", "not named like one"],
+)
+def test_compressed_files_without_a_log_are_told(tmp_path: Path, name: str, data: bytes, what: str) -> None:
+    evidence = Evidence(str(write(tmp_path, {f"var/log/atop/{name}": data})))
+    assert list(evidence.logs()) == []
+    assert evidence.problems == [Problem(f"{tmp_path} var/log/atop/{name}", what, serious=name != "daily.log")]
+
+
 # What cannot be searched.
 
 
@@ -79,6 +139,11 @@ def fifo(image: Path) -> Path:
 
 def gzipped(image: Path) -> Path:
     image.write_bytes(b"\x1f\x8b\x08\x00")
+    return image
+
+
+def gzipped_image(image: Path) -> Path:
+    image.write_bytes(gzip.compress(disks.gpt(image, disks.random_bytes(image.with_suffix(".p1"))).read_bytes()))
     return image
 
 
@@ -120,6 +185,7 @@ REFUSED: list[tuple[Callable[[Path], Path], str]] = [
     (empty, ": empty"),
     (fifo, ": neither a file nor a folder"),
     (gzipped, ": neither a readable disk image, nor a folder, nor an atop log, but gzip"),
+    (gzipped_image, ": neither a readable disk image, nor a folder, nor an atop log, but gzip"),
     (random_text, ": neither a readable disk image, nor a folder, nor an atop log, but text"),
     (disks.damaged_luks2, "nor an atop log, but LUKS2, encrypted"),
     (compressed_qcow2, ": qcow2 with compressed clusters, which libqcow misreads: convert it with `qemu-img"),

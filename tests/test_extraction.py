@@ -9,13 +9,13 @@ import atop_timeline
 from atop_timeline import RawLog, extract, open_evidence
 from atop_timeline.evidence import Problem
 from atop_timeline.extraction import LogReport, Progress
-from atop_timeline.rawlog import Damage
+from atop_timeline.rawlog import Damage, Remark
 
 TEST_DATA = Path(__file__).parents[1] / "test_data"
 SERVER = str(TEST_DATA / "server.E01")
 T0 = 1_795_406_190  # 2.8.1 began then
 
-Told = tuple[str, str, str, int, int | None, int | None, list[Damage]]
+Told = tuple[str, list[str], list[str], int, int | None, int | None, list[Damage]]
 
 
 def log(name: str) -> str:
@@ -26,8 +26,8 @@ def told(report: LogReport) -> Told:
     """All but the place."""
     return (
         report.file.path,
-        report.hostname,
-        report.atop_version,
+        report.hostnames,
+        report.atop_versions,
         report.samples,
         report.first,
         report.last,
@@ -38,7 +38,7 @@ def told(report: LogReport) -> Told:
 def test_one_log() -> None:
     made, report = extract([log("2.8.1")])
     made.close()
-    assert [told(each) for each in report.logs] == [("atop_raw", "lab-guest", "2.8", 10, T0, T0 + 18, [])]
+    assert [told(each) for each in report.logs] == [("atop_raw", ["lab-guest"], ["2.8"], 10, T0, T0 + 18, [])]
     assert (report.problems, report.repeated_samples, report.complete) == ([], 0, True)
 
 
@@ -47,7 +47,7 @@ def test_one_bad_source_does_not_hide_the_others(tmp_path: Path) -> None:
     noise.write_bytes(b"no log\n" * 100)
     made, report = extract([str(noise), log("2.8.1"), str(missing), log("torn-append-2.8.1")])
     made.close()
-    assert [(each.hostname, each.samples) for each in report.logs] == [("lab-guest", 10), ("lab-2-8-1", 5)]
+    assert [(each.hostnames, each.samples) for each in report.logs] == [(["lab-guest"], 10), (["lab-2-8-1"], 9)]
     assert [(each.where, each.serious) for each in report.problems] == [(str(noise), True), (str(missing), True)]
     assert report.problems[1].what == "No such file or directory"
 
@@ -61,11 +61,8 @@ def changed(name: str, at: int, value: bytes) -> bytes:
     ("data", "what"),
     [
         pytest.param(
-            changed("2.8.1", 14, b"\0\0"), "raw log header at offset 0: hertz is 0, atop writes 100", id="hertz"
-        ),
-        pytest.param(
-            changed("2.8.1", 28, bytes(4)),
-            "atop 2.8 writes rawrecord/tstat of 96/968 bytes, which no known atop does",
+            changed("2.8.1", 28, bytes(4))[:4000],
+            "atop 2.8 writes rawrecord/tstat/sstat of 96/968/0 bytes, which no known atop does",
             id="sizes",
         ),
         pytest.param(changed("2.8.1", 0, b"")[:400], "rawheader: 400 bytes, atop writes 480", id="cut header"),
@@ -86,8 +83,36 @@ def test_what_was_lost_of_a_log(tmp_path: Path) -> None:
     made, report = extract([str(tmp_path)])
     made.close()
     what = "record at offset 63450: announces 4696 bytes behind it, 4695 are left"
-    damaged = ("atop_1", "lab-guest", "2.8", 9, T0, T0 + 16, [Damage(63_450, 4791, what)])
-    assert ([told(each) for each in report.logs], report.complete) == ([damaged], False)
+    damaged = ("atop_1", ["lab-guest"], ["2.8"], 10, T0, T0 + 18, [Damage(63_450, 4791, 0, 1, what)])
+    assert ([told(each) for each in report.logs], report.logs[0].parts, report.complete) == ([damaged], 1, False)
+
+
+def test_events_tell_what_is_wrong_with_their_sample(tmp_path: Path) -> None:
+    (tmp_path / "atop_1").write_bytes(changed("2.8.1", 0, b"")[:-1])
+    with extract([str(tmp_path)]).timeline as made:
+        caveats = {(each.offset, each.caveat) for each in made.events() if each.offset in (58_094, 63_450)}
+    what = "damaged sample: the first 88 of 88 tasks, not proved by a checksum"
+    assert caveats == {(58_094, ""), (63_450, what)}
+
+
+def test_several_machines_in_one_log(tmp_path: Path) -> None:
+    names = ["2.8.1", "debian-2.8.1-s390x", "odd-1.26"]
+    (tmp_path / "atop_1").write_bytes(b"".join(Path(log(name)).read_bytes() for name in names))
+    made, report = extract([str(tmp_path)])
+    with made:
+        found = {(each.hostname, each.atop_version) for each in made.events()}
+    machines = {("lab-guest", "atop 2.8"), ("lab-bookworm-s390x", "atop 2.8"), ("lab-1-26", "atop 1.26")}
+    assert (found, report.logs[0].samples, report.complete) == (machines, 29, True)
+
+
+def test_a_log_without_its_header(tmp_path: Path) -> None:
+    (tmp_path / "atop_1").write_bytes(changed("2.8.1", 0, b"")[480:])
+    made, report = extract([str(tmp_path)])
+    with made:
+        found = {(each.hostname, each.caveat) for each in made.events()}
+    what = "no readable header: read as atop 2.8, whose structures the samples have"
+    assert (found, [each.samples for each in report.logs]) == ({("", what)}, [10])
+    assert (report.problems, report.logs[0].remarks) == ([], [Remark(0, what)])
 
 
 def test_a_sample_without_tasks(tmp_path: Path) -> None:
@@ -97,7 +122,7 @@ def test_a_sample_without_tasks(tmp_path: Path) -> None:
     (tmp_path / "atop_1").write_bytes(record)
     made, report = extract([str(tmp_path)])
     made.close()
-    assert [told(each) for each in report.logs] == [("atop_1", "lab-guest", "2.8", 1, T0, T0, [])]
+    assert [told(each) for each in report.logs] == [("atop_1", ["lab-guest"], ["2.8"], 1, T0, T0, [])]
 
 
 @pytest.mark.parametrize("name", ["1.26-a", "2.8.1", "2.13.0", "torn-append-2.8.1", "debian-2.8.1-s390x"])
@@ -165,7 +190,8 @@ def test_the_steps_on_the_way() -> None:
                 samples = list(RawLog(stream).samples())
             found.append((file.path.rpartition("/")[2], len(samples), int(samples[0].tasks["gen"]["pid"][0])))
     assert found == [
-        ("atop_20261118", 9, 1),
+        ("atop_20261117.gz", 10, 1),
+        ("atop_20261118", 10, 1),
         ("atop_20261119", 10, 1),
         ("atop_20261120", 10, 1),
         ("atop_20261121", 10, 1),

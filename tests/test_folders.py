@@ -98,5 +98,5 @@ def test_folder_without_permission_is_told(tree: Path) -> None:
 def test_log_by_itself(tmp_path: Path, data: bytes) -> None:
     evidence = Evidence(str(write(tmp_path, {"any name.raw": data}) / "any name.raw"))
     assert found(evidence) == [("", "any name.raw", data)]
-    assert [log.users for log in evidence.logs()] == [{}]
+    assert [(log.users, log.size) for log in evidence.logs()] == [({}, len(data))]
     assert evidence.searched == [f"{tmp_path}/any name.raw: atop log"]

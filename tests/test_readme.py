@@ -22,7 +22,7 @@ def test_the_python_example_runs() -> None:
         re.findall(r"^2026-.* lab-guest \d+ ", ran.stdout, re.MULTILINE),
         ran.stdout.count("/var/log/atop/"),
     )
-    assert (len(killed), samples) == (6, 59)  # each log: kill -9 once
+    assert (len(killed), samples) == (7, 70)  # each log: kill -9 once
 
 
 def test_the_output_is_what_the_main_command_prints(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_the_output_is_what_the_main_command_prints(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "atop_timeline.cli", "test_data/server.E01", "-o", "timeline.csv"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     printed = [*ran.stderr.splitlines(), f"exit status {ran.returncode}"]
-    (block,) = re.findall(r"```\n(warning: .*?)```", README, re.DOTALL)
+    (block,) = re.findall(r"```\n((?:warning|note): .*?)```", README, re.DOTALL)
     assert [line for line in block.splitlines() if "elapsed" not in line] == [
         line for line in printed if "elapsed" not in line
     ]

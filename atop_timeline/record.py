@@ -1,0 +1,207 @@
+"""One sample of a raw log: its record, and the zlib streams that it announces.
+
+The format: rawlog.h and rawlog.c of atop. Every length is checked before it is used, and nothing inflates
+beyond what the layout promises.
+"""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import BinaryIO
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from atop_timeline.header import Header
+
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: no reader of timelines takes a later time."""
+
+MOST_TASK_BYTES = 1 << 28
+"""More than atop can have in one sample: it skips what exits beyond 50 MiB (acctproc.h)."""
+
+BOOT = 0x0001
+"""Flag of a record, rawlog.h: the first of a run of atop."""
+
+_MOST_INFLATION = 1032  # zlib's limit, plus a stream's head and tail
+_BLOBS = ("scomplen", "pcomplen", "ccomplen", "icomplen")  # in the order of the file
+_WINDOW_BYTES = 1 << 16
+_FREE_BYTES = 1 << 30
+_PIECE_BYTES = 1 << 10
+
+
+STREAM_START = b"\x78[\x01\x5e\x9c\xda]"
+"""How a zlib stream begins, as a regular expression: RFC 1950; atop's compress() makes 78 9c."""
+
+
+class TornError(ValueError):
+    """A record cannot be what atop wrote."""
+
+
+class Bytes:
+    """The bytes of a log, anywhere in it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    @cached_property
+    def size(self) -> int:
+        """How many there are; a log that grows later does not change it."""
+        return self._stream.seek(0, 2)
+
+    @property
+    def position(self) -> int:
+        """How many have been read or passed over."""
+        return self._stream.tell()
+
+    def read(self, offset: int, length: int, what: str) -> bytes:
+        """Exactly these bytes; raises `TornError` where they are not to be had."""
+        try:
+            self._stream.seek(offset)
+            data = self._stream.read(length)
+        except OSError as error:
+            raise TornError(f"{what} at offset {offset}: cannot be read: {error}") from error
+        if len(data) < length:
+            raise TornError(f"{what} at offset {offset}: {length} bytes expected, {len(data)} found")
+        return data
+
+    def window(self, begin: int, end: int) -> bytes:
+        """What there is from one offset to another, with zeros in place of what cannot be read."""
+        end = min(end, self.size)
+        offsets = range(begin, end, _WINDOW_BYTES)
+        return b"".join(self._part(offset, min(end, offset + _WINDOW_BYTES)) for offset in offsets)
+
+    def failure(self) -> str:
+        """Why there may have been more bytes than there are; empty where these are all."""
+        try:
+            self._stream.seek(self.size)
+            self._stream.read(1)
+        except OSError as error:
+            return str(error)
+        return ""
+
+    def _part(self, begin: int, end: int) -> bytes:
+        try:
+            return self.read(begin, end - begin, "")
+        except TornError:
+            return bytes(end - begin)
+
+
+class Budget:
+    """What may be inflated in vain: as much as honest streams in a log of a size could hold, and no more."""
+
+    def __init__(self, size: int) -> None:
+        self._left = _FREE_BYTES + _MOST_INFLATION * size
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left of it."""
+        return self._left <= 0
+
+    def spend(self, size: int) -> None:
+        """Takes so many bytes off."""
+        self._left -= size
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample: its record, where that begins in the log, and all tasks in atop's order, shape (n,).
+
+    `digest` is the same for the same sample in another log of the machine. `caveat` says what is wrong with
+    the sample, empty where it is as atop wrote it.
+    """
+
+    header: Header
+    offset: int
+    record: np.void
+    tasks: NDArray[np.void]
+    digest: bytes
+    caveat: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is as atop wrote it."""
+        return not self.caveat
+
+
+def read_sample(data: Bytes, header: Header, offset: int) -> tuple[Sample, int, int]:
+    """The sample whose record begins at this offset, where its task list ends, and where the sample does.
+
+    Raises `TornError` where atop did not write it so.
+    """
+    layout = header.layout
+    head = data.read(offset, layout.rawrecord.itemsize, "record")
+    record = np.frombuffer(head, layout.rawrecord)[0]
+    if not has_time(record):
+        raise TornError(f"record at offset {offset}: time {record['curtime']} is no second of the years to 9999")
+    lengths = [int(record[name]) for name in _BLOBS if name in (layout.rawrecord.names or ())]
+    start = offset + len(head)
+    if start + sum(lengths) > data.size:
+        raise TornError(
+            f"record at offset {offset}: announces {sum(lengths)} bytes behind it, {data.size - start} are left"
+        )
+    place = start + lengths[0]
+    count = announced(record)
+    length = count * layout.tstat.itemsize
+    if length > min(MOST_TASK_BYTES, (lengths[1] + 1) * _MOST_INFLATION) or not could_hold(lengths[1], length):
+        raise TornError(f"task list at offset {place}: {count} tasks in {lengths[1]} bytes are not possible")
+    blob = data.read(place, lengths[1], "task list")
+    tasks = _inflate(blob, length, f"task list at offset {place}")
+    sample = Sample(header, offset, record, np.frombuffer(tasks, layout.tstat), digest_of(header, head, blob))
+    return sample, place + len(blob), start + sum(lengths)
+
+
+def has_time(record: np.void) -> bool:
+    """Whether the time of a record is one."""
+    return 0 < int(record["curtime"]) <= LAST_SECOND
+
+
+def announced(record: np.void) -> int:
+    """The number of tasks that a record announces."""
+    return int(record["ndeviat" if "ndeviat" in (record.dtype.names or ()) else "nlist"])
+
+
+def digest_of(header: Header, record: bytes, blob: bytes) -> bytes:
+    """What samples that are the same have in common."""
+    return hashlib.blake2b(header.hostname.encode() + record + blob, digest_size=16).digest()
+
+
+def could_hold(compressed: "int | NDArray[np.integer]", length: int) -> "bool | NDArray[np.bool_]":
+    """Whether zlib would make no fewer than so many bytes of this length; see its compressBound()."""
+    return compressed <= length + (length >> 10) + 64
+
+
+def _inflate(blob: bytes, length: int, what: str) -> bytes:
+    """What a zlib stream holds; raises `TornError` unless it is whole, of this length, and all of the blob."""
+    inflater = isal_zlib.decompressobj()
+    try:
+        data = inflater.decompress(blob, length + 1)
+    except isal_zlib.error as error:  # type: ignore[misc]  # it is an exception, but has no type
+        raise TornError(f"{what}: does not inflate: {error}") from error
+    if len(data) != length or not inflater.eof:
+        found = f"{len(data)} bytes" if inflater.eof else f"{len(data)} bytes and no end"
+        raise TornError(f"{what}: {length} bytes expected, inflates to {found}")
+    if inflater.unused_data:
+        raise TornError(f"{what}: ends {len(inflater.unused_data)} bytes before it should")
+    return bytes(data)
+
+
+def inflate_partly(blob: bytes, most: int, step: int) -> tuple[bytearray, bool]:
+    """What a zlib stream holds up to where it ends or breaks, to within a step; and whether its checksum fits.
+
+    By zlib, whose output is exact up to the place where it breaks.
+    """
+    inflater = zlib.decompressobj()
+    found = bytearray()
+    for begin in range(0, len(blob), _PIECE_BYTES):
+        piece, more = blob[begin : begin + _PIECE_BYTES], True
+        while more and len(found) < most and not inflater.eof:
+            try:
+                part = inflater.decompress(piece, step)
+            except zlib.error:
+                return found, False
+            found += part
+            piece, more = inflater.unconsumed_tail, bool(part or inflater.unconsumed_tail)
+    return found, inflater.eof

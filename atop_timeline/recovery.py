@@ -1,0 +1,284 @@
+"""Where a raw log goes on behind damage: the next record that proves itself, or the next header.
+
+A record proves itself by the two zlib streams behind it, which end where it says and carry checksums. Their
+lengths also tell which atop wrote it, so that samples are found behind a header that is lost.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from isal import isal_zlib
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from atop_timeline.errors import UnknownLayout, WrongParser
+from atop_timeline.header import RAWHEADER_BYTES, Header, header_of, in_place, read_header, without_header
+from atop_timeline.layout import (
+    ABIS,
+    MAGICS,
+    MOST_RECORD_BYTES,
+    VERSIONS,
+    Layout,
+    Lengths,
+    inferred_layouts,
+    lengthened,
+    lengths_of,
+    load,
+    read_rawheader,
+    release_of,
+)
+from atop_timeline.plausible import plausible
+from atop_timeline.record import (
+    LAST_SECOND,
+    MOST_TASK_BYTES,
+    STREAM_START,
+    Budget,
+    Bytes,
+    TornError,
+    announced,
+    could_hold,
+    has_time,
+    read_sample,
+)
+
+_WINDOW_BYTES = 1 << 18
+_MOST_SSTAT_BYTES = 1 << 22  # three times the largest
+_MOST_TSTAT_BYTES = 1 << 12
+_MOST_FAILURES = 64
+_MOST_TRACES = 1000
+
+
+class Found(NamedTuple):
+    """Where reading can go on."""
+
+    header: Header
+    offset: int
+    is_header: bool
+
+    @property
+    def start(self) -> int:
+        """Where the next record begins."""
+        return self.offset + RAWHEADER_BYTES if self.is_header else self.offset
+
+
+class _Measured(NamedTuple):
+    """A record that proved itself, and what its streams hold."""
+
+    byte_order: str
+    lengths: Lengths
+    second: int
+    tasks: bytes
+
+
+class Recovery:
+    """A search for records and headers in one log; it ends where it costs more than honest data could."""
+
+    def __init__(self, data: Bytes) -> None:
+        self._data = data
+        self.budget = Budget(data.size)
+        self._failures = 0
+        self.traces: list[int] = []
+        """Where, in the last search, records began that did not prove themselves."""
+
+    def first_header(self) -> Header:
+        """The header at the start of the log, or what samples and the rest of it tell in its place.
+
+        Raises `WrongParser` or `UnknownLayout` where nothing does.
+        """
+        start = self._data.window(0, RAWHEADER_BYTES)
+        try:
+            return read_header(start)
+        except UnknownLayout:
+            raw = read_rawheader(start)
+            layout = self._first_layout(int(raw["rawreclen"]), release_of(raw))
+            if layout is None:
+                raise
+            return _inferred(raw, 0, layout)
+        except WrongParser:
+            raw_or_none = in_place(start)
+            layout = self._first_layout(0, "" if raw_or_none is None else release_of(raw_or_none))
+            if layout is None:
+                raise
+            if raw_or_none is not None:
+                return _inferred(raw_or_none, 0, layout)
+            return without_header(0, layout, _caveat(layout, _NO_HEADER))
+
+    def header_at(self, offset: int) -> Header | None:
+        """The header here, if one is; of an unknown atop only if a record behind it proves itself."""
+        start = self._data.window(offset, offset + RAWHEADER_BYTES)
+        try:
+            return read_header(start, offset)
+        except UnknownLayout:
+            raw = read_rawheader(start)
+            for form in _forms(int(raw["rawreclen"])):
+                layout = self._layout(self._measured(offset + RAWHEADER_BYTES, form), release_of(raw))
+                if layout:
+                    return _inferred(raw, offset, layout)
+        except WrongParser:
+            pass
+        return None
+
+    def find(self, header: Header, begin: int) -> Found | None:
+        """The first header, or record that proves itself, from an offset on; behind what `header` began."""
+        self.traces = []
+        for offset, form in self._leads(begin, header.layout.rawrecord.itemsize):
+            if form is None:
+                found = self.header_at(offset)
+                if found:
+                    return Found(found, offset, is_header=True)
+            else:
+                owner = self._owner(header, offset, form)
+                if owner:
+                    return Found(owner, offset, is_header=False)
+        return None
+
+    def _owner(self, header: Header, offset: int, form: np.dtype[np.void]) -> Header | None:
+        """Whose the record here is: of the known header, or of one that is lost; None if it is no intact one."""
+        measured = self._measured(offset, form)
+        if measured and _is_of(header, measured):
+            try:
+                read_sample(self._data, header, offset)
+            except TornError:
+                measured = None
+            else:
+                return header
+        if measured is None:
+            if form.itemsize == header.layout.rawrecord.itemsize and len(self.traces) < _MOST_TRACES:
+                self.traces.append(offset)
+            return None
+        layout = self._layout(measured, header.release)
+        return without_header(offset, layout, _caveat(layout, _NO_HEADER)) if layout else None
+
+    def _first_layout(self, record_length: int, release: str) -> Layout | None:
+        """The layout that the first record which tells one has."""
+        for offset, form in self._leads(0, record_length):
+            layout = form and self._layout(self._measured(offset, form), release)
+            if layout:
+                return layout
+        return None
+
+    def _layout(self, measured: _Measured | None, release: str) -> Layout | None:
+        """The layout in which all tasks of a record make sense."""
+        if not measured or not measured.tasks or self._failures >= _MOST_FAILURES:
+            return None
+        for layout in inferred_layouts(measured.byte_order, measured.lengths, release):
+            if plausible(np.frombuffer(measured.tasks, layout.tstat), measured.second).all():
+                return layout
+        self._failures += 1
+        return None
+
+    def _measured(self, offset: int, form: np.dtype[np.void]) -> _Measured | None:
+        """The record of this form here, if its streams prove it."""
+        head = self._data.window(offset, offset + form.itemsize)
+        if len(head) < form.itemsize or not has_time(record := np.frombuffer(head, form)[0]):
+            return None
+        start, count, scomplen = offset + form.itemsize, announced(record), int(record["scomplen"])
+        sstat = self._whole(start, scomplen, _MOST_SSTAT_BYTES)
+        if not sstat:
+            return None
+        most = min(count * _MOST_TSTAT_BYTES, MOST_TASK_BYTES)
+        tasks = self._whole(start + scomplen, int(record["pcomplen"]), most)
+        if tasks is None or len(tasks) % max(count, 1):
+            return None
+        lengths = Lengths(form.itemsize, len(tasks) // max(count, 1), len(sstat))
+        return _Measured(form["curtime"].str[0], lengths, int(record["curtime"]), tasks)
+
+    def _whole(self, offset: int, length: int, most: int) -> bytes | None:
+        """What a zlib stream holds, if it is whole, as long as it should be, and holds no more than `most`."""
+        if not could_hold(length, most) or offset + length > self._data.size or self.budget.exhausted:
+            return None
+        inflater, data = isal_zlib.decompressobj(), b""
+        try:
+            data = inflater.decompress(self._data.read(offset, length, ""), most + 1)
+        except (TornError, isal_zlib.error):  # type: ignore[misc]  # it is an exception, but has no type
+            self.budget.spend(length)
+            return None
+        if inflater.eof and not inflater.unused_data and len(data) <= most:
+            return data
+        self.budget.spend(length + len(data))
+        return None
+
+    def _leads(self, begin: int, record_length: int) -> Iterator[tuple[int, np.dtype[np.void] | None]]:
+        """Where headers (None) and records of any form may begin, in order."""
+        forms = _forms(record_length)
+        overlap = max(form.itemsize for form in forms) + 1
+        for base in range(begin, self._data.size, _WINDOW_BYTES):
+            data = self._data.window(base, base + _WINDOW_BYTES + overlap)
+            window = np.frombuffer(data, np.uint8)
+            leads: list[tuple[int, np.dtype[np.void] | None]] = [(offset, None) for offset in _headers(window)]
+            streams = np.array([match.start() for match in re.finditer(STREAM_START, data)], np.intp)
+            for form in forms:
+                leads += [(offset, form) for offset in _records(window, streams - form.itemsize, form)]
+            for offset, kind in sorted(leads, key=lambda lead: lead[0]):
+                if self.budget.exhausted:
+                    return
+                if offset < _WINDOW_BYTES:
+                    yield base + offset, kind
+
+
+_SHORTEST_STREAM = 8
+_HEADER_HEAD = 12
+
+
+@cache
+def _forms(record_length: int) -> tuple[np.dtype[np.void], ...]:
+    """Records as all known versions and machines write them, each once; and of this length."""
+    known = [load(version, abi).rawrecord for abi in ABIS for version in (VERSIONS[-1], VERSIONS[0])]
+    if record_length <= MOST_RECORD_BYTES:
+        known += [lengthened(form, record_length) for form in known[::2] if form.itemsize < record_length]
+    by_shape = {(form["curtime"].str, form.itemsize): form for form in known}
+    return tuple(by_shape.values())
+
+
+def _headers(window: NDArray[np.uint8]) -> list[int]:
+    """Where in a window headers may begin, as magic and length tell."""
+    found: list[int] = []
+    for magic, abi in MAGICS.items():
+        length = np.frombuffer(np.array(RAWHEADER_BYTES, f"{ABIS[abi].byte_order}u2").tobytes(), np.uint8)
+        places = np.flatnonzero(window[:-_HEADER_HEAD] == magic[0])
+        for offset, byte in enumerate([*magic, *[None] * 6, *length.tolist()]):
+            if byte is not None:
+                places = places[window[places + offset] == byte]
+        found += places.tolist()
+    return found
+
+
+def _records(window: NDArray[np.uint8], places: NDArray[np.intp], form: np.dtype[np.void]) -> list[int]:
+    """Which of some places in a window may begin a record, as its numbers tell."""
+    places = places[places >= 0]
+    if not len(places):
+        return []
+    records = sliding_window_view(window, form.itemsize)[places].view(form)[:, 0]
+    count = records["ndeviat" if "ndeviat" in (form.names or ()) else "nlist"]
+    sane = (records["curtime"] > 0) & (records["curtime"] <= LAST_SECOND) & (count <= MOST_TASK_BYTES)
+    sane &= (records["scomplen"] >= _SHORTEST_STREAM) & could_hold(records["scomplen"], _MOST_SSTAT_BYTES)
+    sane &= (records["pcomplen"] >= _SHORTEST_STREAM) & could_hold(records["pcomplen"], MOST_TASK_BYTES)
+    found: list[int] = places[sane].tolist()
+    return found
+
+
+def _is_of(header: Header, measured: _Measured) -> bool:
+    """Whether a record has the lengths and byte order of those behind a header."""
+    layout = header.layout
+    lengths = measured.lengths if measured.tasks else measured.lengths._replace(tstat=layout.lengths.tstat)
+    return measured.byte_order == layout.abi.byte_order and lengths == layout.lengths
+
+
+_NO_HEADER = "no readable header"
+
+
+def _inferred(raw: np.void, offset: int, layout: Layout) -> Header:
+    """The header whose structure this is, but whose lengths no known atop writes."""
+    is_build = layout.foreign is not None and lengths_of(raw) == layout.foreign
+    problem = f"unknown build of atop {release_of(raw)}" if is_build else "damaged header"
+    return header_of(raw, offset, layout, _caveat(layout, problem))
+
+
+def _caveat(layout: Layout, problem: str) -> str:
+    if layout.foreign is None:
+        return f"{problem}: read as atop {layout.version}, whose structures the samples have"
+    sizes = "/".join(map(str, layout.lengths))
+    return f"{problem}: structures of {sizes} bytes are of no known atop, and read only as far as they never changed"

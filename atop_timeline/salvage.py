@@ -1,0 +1,85 @@
+"""What is left of a damaged sample: the tasks that its list still gives before it breaks."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atop_timeline.header import Header
+from atop_timeline.plausible import plausible
+from atop_timeline.record import (
+    STREAM_START,
+    Budget,
+    Bytes,
+    Sample,
+    announced,
+    digest_of,
+    has_time,
+    inflate_partly,
+)
+
+_MOST_PLACES = 16
+_MOST_BYTES = 1 << 25
+
+
+class _Part(NamedTuple):
+    """The first tasks of a list; `whole` if they are all, which its checksum proves."""
+
+    tasks: NDArray[np.void]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Salvage:
+    """Looks for tasks in damaged samples behind a header."""
+
+    data: Bytes
+    budget: Budget
+    header: Header
+
+    def samples(self, traces: Sequence[int], end: int) -> Iterator[Sample]:
+        """Parts of the samples whose damaged records begin at some offsets, in order; none reaches beyond `end`."""
+        form = self.header.layout.rawrecord
+        for offset, following in pairwise([*traces, end]):
+            head = self.data.window(offset, offset + form.itemsize)
+            if len(head) == form.itemsize and has_time(record := np.frombuffer(head, form)[0]):
+                part = self._part(record, offset + form.itemsize, following, end)
+                if part:
+                    digest = digest_of(self.header, head, part.tasks.tobytes())
+                    yield Sample(self.header, offset, record, part.tasks, digest, _caveat(record, part))
+
+    def _part(self, record: np.void, start: int, following: int, end: int) -> _Part | None:
+        """Where the record says that its tasks are, else anywhere before the next trace of a record."""
+        place = start + int(record["scomplen"])
+        window = self.data.window(start, min(following, start + _MOST_BYTES))
+        others = (start + match.start() for match in islice(re.finditer(STREAM_START, window), _MOST_PLACES))
+        for begin, stop in [(place, end), *((other, following) for other in others)]:
+            part = self._tasks(begin, stop, int(record["curtime"]))
+            if len(part.tasks):
+                return part
+        return None
+
+    def _tasks(self, begin: int, end: int, second: int) -> _Part:
+        """The tasks that make sense at the start of a stream."""
+        tstat = self.header.layout.tstat
+        if self.budget.exhausted:
+            return _Part(np.empty(0, tstat), whole=False)
+        blob = self.data.window(begin, min(end, begin + _MOST_BYTES))
+        found, proved = inflate_partly(blob, _MOST_BYTES, tstat.itemsize)
+        self.budget.spend(len(blob) + len(found))
+        tasks = np.frombuffer(found, tstat, len(found) // tstat.itemsize)
+        sane = plausible(tasks, second)
+        count = len(sane) if sane.all() else int(sane.argmin())
+        return _Part(tasks[:count], proved and count * tstat.itemsize == len(found))
+
+
+def _caveat(record: np.void, part: _Part) -> str:
+    if not part.whole:
+        return f"damaged sample: the first {len(part.tasks)} of {announced(record)} tasks, not proved by a checksum"
+    if len(part.tasks) != announced(record):
+        return f"damaged record: announces {announced(record)} tasks, but its task list is whole with {len(part.tasks)}"
+    return "damaged record: its lengths are wrong, but its task list is whole"
