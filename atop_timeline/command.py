@@ -125,10 +125,10 @@ def _tell(report: Report, console: Console) -> None:
 def _tell_log(log: LogReport, console: Console) -> None:
     hosts, versions = ", ".join(log.hostnames), ", ".join(log.atop_versions)
     console.detail(f"log: {log.file.where}: {hosts}, atop {versions}, {log.samples:,} samples")
-    told = [f"at offset {remark.offset}: {remark.what}" for remark in log.remarks]
-    told += [f"at offset {damage.offset}: {_told(damage)}" for damage in log.damages]
-    for what in told[:_MOST_TOLD]:
-        console.warn(f"{log.file.where}: {what}")
+    told = [(remark.offset, remark.what, remark.serious) for remark in log.remarks]
+    told += [(damage.offset, _told(damage), True) for damage in log.damages]
+    for offset, what, serious in told[:_MOST_TOLD]:
+        (console.warn if serious else console.note)(f"{log.file.where}: at offset {offset}: {what}")
     if len(told) > _MOST_TOLD:
         console.warn(f"{log.file.where}: {len(told) - _MOST_TOLD:,} more like these; --summary-json has all")
 

@@ -57,7 +57,8 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether nothing was damaged or unreadable."""
-        return not any(each.serious for each in self.problems) and not any(each.damages for each in self.logs)
+        damaged = any(log.damages or any(each.serious for each in log.remarks) for log in self.logs)
+        return not damaged and not any(each.serious for each in self.problems)
 
 
 class Extraction(NamedTuple):
@@ -153,6 +154,7 @@ class _Reading:
                     self._begin_log(file, header)
                 self._read_samples(samples, report)
                 self.progress(start._replace(done=start.done + min(log.position, file.size)))
+                del samples  # the next ones may be large
             report.headers, report.damages, report.remarks = log.headers, log.damages, log.remarks
 
     def _begin_log(self, file: LogFile, header: Header) -> None:

@@ -12,10 +12,12 @@ _MOST_PID = 1 << 22  # Linux: include/linux/threads.h, PID_MAX_LIMIT
 _STATES = np.frombuffer(b"RSDZTtWXxKPIE", np.uint8)  # proc_pid_stat(5), and E of atop
 _EXITED = ord("E")
 _CLOCK_ERROR_S = 2
+_COUNTERS = (("cpu", "utime"), ("cpu", "stime"), ("mem", "minflt"), ("mem", "majflt"))
+_MOST_COUNTED = 1 << 48
 
 
 def plausible(tasks: NDArray[np.void], second: int) -> NDArray[np.bool_]:
-    """Which of some tasks, seen at a second since 1970, make sense: ids, state, start and texts; shape (n,)."""
+    """Which of some tasks, seen at a second since 1970, make sense: ids, state, start, texts, counters; shape (n,)."""
     gen = tasks["gen"]
     exited = gen["state"] == _EXITED
     sane: NDArray[np.bool_] = np.isin(gen["state"], _STATES)
@@ -25,6 +27,9 @@ def plausible(tasks: NDArray[np.void], second: int) -> NDArray[np.bool_]:
     sane &= (gen["name"] != b"") & _ends_in_zeros(gen["name"]) & _ends_in_zeros(gen["cmdline"])
     if "isproc" in (gen.dtype.names or ()):
         sane &= (gen["isproc"] <= 1) & (gen["tgid"] >= 0) & (gen["tgid"] <= _MOST_PID)
+    for struct, name in _COUNTERS:
+        if struct in (tasks.dtype.names or ()):
+            sane &= (tasks[struct][name] >= 0) & (tasks[struct][name] < _MOST_COUNTED)
     return sane
 
 

@@ -11,9 +11,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atop_timeline.header import Header
+from atop_timeline.header import RAWHEADER_BYTES, Header
 from atop_timeline.record import BOOT, Bytes, Sample, TornError, has_time, read_sample
-from atop_timeline.recovery import Found, Recovery
+from atop_timeline.recovery import HEADER_HEAD, Found, Recovery
 from atop_timeline.salvage import Salvage
 
 NETATOP = 0x0004
@@ -42,10 +42,11 @@ class Damage(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """What is odd at a place of a log, without anything being lost."""
+    """What is odd at a place of a log; `serious` where something may be missing or wrong by it."""
 
     offset: int
     what: str
+    serious: bool
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class RawLog:
         """The samples in the order of the file; what cannot be read becomes one of `damages`."""
         self._reset()
         header = self.header
-        offset = proved = header.start
+        offset, proved = header.start, max(header.start - RAWHEADER_BYTES + HEADER_HEAD, 0)
         if offset == self.size:
             self.damages.append(Damage(offset, 0, 0, 0, "header only, no sample behind it"))
         while offset < self.size:
@@ -110,10 +111,11 @@ class RawLog:
                 torn = str(error)
             if torn:
                 end = yield from self._across(header, proved, offset, torn)
-                header, proved, offset = end.header, end.start, end.start
+                header, proved, offset = end.header, end.proved, end.start
             else:
                 self._compare(sample)
                 yield sample
+                del sample  # it may be large, and the next one as well
         failure = self._data.failure()
         if failure:
             self.damages.append(Damage(self.size, 0, 0, 0, failure))
@@ -136,6 +138,7 @@ class RawLog:
             if len(tasks) > len(buffer):
                 yield _block(self.users, first, [sample], tasks)
                 first += 1
+                del sample, tasks  # likewise
                 continue
             end = size + len(tasks)
             buffer[size:end] = tasks
@@ -148,7 +151,7 @@ class RawLog:
         self.headers, self.damages, self.remarks = [self.header], list[Damage](), list[Remark]()
         self._last = None
         if self.header.caveat:
-            self.remarks.append(Remark(0, self.header.caveat))
+            self.remarks.append(Remark(0, self.header.caveat, serious=True))
 
     def _compare(self, sample: Sample) -> None:
         """Remarks on a time that does not follow from the sample before; keeps it for the next."""
@@ -157,10 +160,10 @@ class RawLog:
         if before is not None:
             passed, interval = int(record["curtime"]) - int(before["curtime"]), int(record["interval"])
             if passed < 0:
-                self.remarks.append(Remark(sample.offset, f"time goes back by {-passed} s"))
+                self.remarks.append(Remark(sample.offset, f"time goes back by {-passed} s", serious=False))
             elif passed != interval and passed > 1 and not int(record["flags"]) & BOOT:
                 what = f"{passed} s behind the sample before, but says {interval} s: samples are missing or times wrong"
-                self.remarks.append(Remark(sample.offset, what))
+                self.remarks.append(Remark(sample.offset, what, serious=True))
 
     def _across(self, header: Header, proved: int, offset: int, what: str) -> Generator[Sample, None, Found]:
         """What can be saved of a gap that begins with a torn record, and where reading goes on behind it."""
@@ -185,7 +188,7 @@ class RawLog:
         if self._recovery.budget.exhausted:
             what += "; what follows would take too long to search"
         traces = [trace for trace in self._recovery.traces if begin < trace < end.offset]
-        return _Gap(begin, end, [begin, *traces] if begin < end.offset else [], what)
+        return _Gap(begin, end, [begin, *traces] if begin == offset else traces, what)
 
     def _tell(self, gap: "_Gap") -> None:
         """Keeps what a gap is and what it leads to."""
@@ -199,14 +202,15 @@ class RawLog:
             self.headers.append(end.header)
             hostname = end.header.hostname or "a machine that is not known"
             what = f"another {'header' if end.is_header else 'kind of samples'}: {hostname}, atop {end.header.release}"
-            self.remarks.append(Remark(end.offset, "; ".join(filter(None, (what, end.header.caveat)))))
+            what = "; ".join(filter(None, (what, end.header.caveat)))
+            self.remarks.append(Remark(end.offset, what, serious=bool(end.header.caveat)))
 
     def _missed(self, gap: "_Gap") -> int:
         """How many samples were in a gap: as traces show, or as the times at its ends ask for."""
         traces = sum(self._is_trace(gap.end.header, trace) for trace in gap.traces)
         record = None if gap.end.is_header else self._record(gap.end.header, gap.end.offset)
         if record is None or self._last is None or int(record["flags"]) & BOOT:
-            return traces
+            return max(traces, int(not gap.begin and gap.end.offset > RAWHEADER_BYTES))
         interval = max(int(record["interval"]), 1)
         missing = int(record["curtime"]) - interval - int(self._last["curtime"])
         return max(traces, round(missing / interval), int(missing > 0))

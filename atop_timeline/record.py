@@ -8,7 +8,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from isal import isal_zlib
@@ -19,7 +19,7 @@ from atop_timeline.header import Header
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999: no reader of timelines takes a later time."""
 
-MOST_TASK_BYTES = 1 << 28
+MOST_TASK_BYTES = 1 << 27
 """More than atop can have in one sample: it skips what exits beyond 50 MiB (acctproc.h)."""
 
 BOOT = 0x0001
@@ -188,20 +188,32 @@ def _inflate(blob: bytes, length: int, what: str) -> bytes:
     return bytes(data)
 
 
-def inflate_partly(blob: bytes, most: int, step: int) -> tuple[bytearray, bool]:
-    """What a zlib stream holds up to where it ends or breaks, to within a step; and whether its checksum fits.
+class Inflated(NamedTuple):
+    """What a damaged zlib stream gave, and from how many bytes; `proved` by its checksum, or `broken` at an error."""
+
+    data: bytearray
+    length: int
+    proved: bool
+    broken: bool
+
+
+def inflate_partly(blob: bytes, most: int, step: int) -> Inflated:
+    """What a zlib stream holds up to where it ends or breaks, to within a step.
 
     By zlib, whose output is exact up to the place where it breaks.
     """
     inflater = zlib.decompressobj()
-    found = bytearray()
+    found, read = bytearray(), 0
     for begin in range(0, len(blob), _PIECE_BYTES):
+        if inflater.eof:
+            break
         piece, more = blob[begin : begin + _PIECE_BYTES], True
+        read = begin + len(piece)
         while more and len(found) < most and not inflater.eof:
             try:
                 part = inflater.decompress(piece, step)
             except zlib.error:
-                return found, False
+                return Inflated(found, len(blob), proved=False, broken=True)
             found += part
             piece, more = inflater.unconsumed_tail, bool(part or inflater.unconsumed_tail)
-    return found, inflater.eof
+    return Inflated(found, read - len(inflater.unused_data), proved=inflater.eof, broken=False)

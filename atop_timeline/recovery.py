@@ -49,6 +49,8 @@ _MOST_SSTAT_BYTES = 1 << 22  # three times the largest
 _MOST_TSTAT_BYTES = 1 << 12
 _MOST_FAILURES = 64
 _MOST_TRACES = 1000
+HEADER_HEAD = 12
+"""Bytes by which a header is known: magic, version, and its length."""
 
 
 class Found(NamedTuple):
@@ -60,8 +62,13 @@ class Found(NamedTuple):
 
     @property
     def start(self) -> int:
-        """Where the next record begins."""
+        """Where the next record ought to begin."""
         return self.offset + RAWHEADER_BYTES if self.is_header else self.offset
+
+    @property
+    def proved(self) -> int:
+        """Behind what it may begin: bytes of a header may be missing."""
+        return self.offset + HEADER_HEAD if self.is_header else self.offset
 
 
 class _Measured(NamedTuple):
@@ -220,7 +227,6 @@ class Recovery:
 
 
 _SHORTEST_STREAM = 8
-_HEADER_HEAD = 12
 
 
 @cache
@@ -238,7 +244,7 @@ def _headers(window: NDArray[np.uint8]) -> list[int]:
     found: list[int] = []
     for magic, abi in MAGICS.items():
         length = np.frombuffer(np.array(RAWHEADER_BYTES, f"{ABIS[abi].byte_order}u2").tobytes(), np.uint8)
-        places = np.flatnonzero(window[:-_HEADER_HEAD] == magic[0])
+        places = np.flatnonzero(window[:-HEADER_HEAD] == magic[0])
         for offset, byte in enumerate([*magic, *[None] * 6, *length.tolist()]):
             if byte is not None:
                 places = places[window[places + offset] == byte]

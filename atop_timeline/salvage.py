@@ -27,9 +27,10 @@ _MOST_BYTES = 1 << 25
 
 
 class _Part(NamedTuple):
-    """The first tasks of a list; `whole` if they are all, which its checksum proves."""
+    """The first tasks of a list of so many bytes; `whole` if they are all, which its checksum proves."""
 
     tasks: NDArray[np.void]
+    length: int
     whole: bool
 
 
@@ -53,28 +54,33 @@ class Salvage:
                     yield Sample(self.header, offset, record, part.tasks, digest, _caveat(record, part))
 
     def _part(self, record: np.void, start: int, following: int, end: int) -> _Part | None:
-        """Where the record says that its tasks are, else anywhere before the next trace of a record."""
+        """Where the record says that its tasks are, else a whole list of the right length before the next trace.
+
+        Any other list might be another sample's.
+        """
         place = start + int(record["scomplen"])
         window = self.data.window(start, min(following, start + _MOST_BYTES))
         others = (start + match.start() for match in islice(re.finditer(STREAM_START, window), _MOST_PLACES))
-        for begin, stop in [(place, end), *((other, following) for other in others)]:
-            part = self._tasks(begin, stop, int(record["curtime"]))
-            if len(part.tasks):
-                return part
-        return None
+        part = self._tasks(place, end, int(record["curtime"]))
+        if len(part.tasks):
+            return part
+        found = (self._tasks(other, following, int(record["curtime"])) for other in others)
+        return next((each for each in found if each.whole and each.length == record["pcomplen"]), None)
 
     def _tasks(self, begin: int, end: int, second: int) -> _Part:
         """The tasks that make sense at the start of a stream."""
         tstat = self.header.layout.tstat
         if self.budget.exhausted:
-            return _Part(np.empty(0, tstat), whole=False)
+            return _Part(np.empty(0, tstat), 0, whole=False)
         blob = self.data.window(begin, min(end, begin + _MOST_BYTES))
-        found, proved = inflate_partly(blob, _MOST_BYTES, tstat.itemsize)
-        self.budget.spend(len(blob) + len(found))
-        tasks = np.frombuffer(found, tstat, len(found) // tstat.itemsize)
+        found = inflate_partly(blob, _MOST_BYTES, tstat.itemsize)
+        self.budget.spend(len(blob) + len(found.data))
+        count = len(found.data) // tstat.itemsize
+        behind_error = int(found.broken)  # the last task before an error may be half of it
+        tasks = np.frombuffer(found.data, tstat, max(count - behind_error, 0))
         sane = plausible(tasks, second)
         count = len(sane) if sane.all() else int(sane.argmin())
-        return _Part(tasks[:count], proved and count * tstat.itemsize == len(found))
+        return _Part(tasks[:count], found.length, found.proved and count * tstat.itemsize == len(found.data))
 
 
 def _caveat(record: np.void, part: _Part) -> str:

@@ -18,6 +18,7 @@ from atop_timeline.errors import StoreError
 from atop_timeline.events import Kind
 
 _ROW_GROUP = 122_880  # DuckDB's own: tables grow best by whole ones
+_MOST_PENDING = 100  # each takes some 50 KB, however few its rows
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "threads": 1}
 _TYPES = {Kind.INTEGER: na.int64(), Kind.NUMBER: na.float64(), Kind.FLAG: na.bool_(), Kind.TEXT: na.string()}
 _DTYPES = {Kind.INTEGER: np.int64, Kind.NUMBER: np.float64}
@@ -85,7 +86,7 @@ class Table:
             self._pending_kinds = kinds
         self._pending.append(_structs(kinds, columns, length))
         self._rows += length
-        if self._rows >= _ROW_GROUP:
+        if self._rows >= _ROW_GROUP or len(self._pending) >= _MOST_PENDING:
             self.flush()
 
     def flush(self) -> None:

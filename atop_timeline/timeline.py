@@ -8,7 +8,7 @@ made once for many events, window by window in the order of time: nothing is eve
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from itertools import groupby
+from itertools import groupby, pairwise
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -16,6 +16,7 @@ import numpy as np
 from dfdatetime.posix_time import PosixTimeInMicroseconds
 
 from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Facts, Kind
+from atop_timeline.portions import Chunk, Chunks, Place, Window, divided
 from atop_timeline.store import Store, quoted
 
 ALL_TIME = (-(1 << 63), (1 << 63) - 1)
@@ -34,8 +35,8 @@ SAMPLE = EventType(
 )
 """The samples themselves, to which all events refer; they are inserted like events."""
 
-_WINDOW_ROWS = 50_000
-_CHUNK_ROWS = 100_000
+_FIRST, _LAST = Place(-(1 << 63), 0, 0, 0), Place((1 << 63) - 1, 0, 0, 0)
+_ENTRIES = 4096  # of a sample that are never parted
 _SAMPLE_BITS = 32
 _LOGS = """
 CREATE TABLE logs (
@@ -129,8 +130,7 @@ class Timeline:
         names = dict.fromkeys(each.facts for each in stored)
         self._facts = {name: self._store.table(name, {"row_id": Kind.INTEGER}) for name in names}
         self._texts = self._store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
-        self._chunks = [_Chunk(0, 0)]
-        self._end = _Chunk(0, 0)
+        self._chunks = Chunks()
         self._latest: tuple[Facts | None, int] = (None, 0)
         self._store.execute(_ORIGINS)
 
@@ -192,7 +192,7 @@ class Timeline:
 
     def count(self, event_type: EventType) -> int:
         """How many events of a type there are to show."""
-        events = self._bare(event_type, ALL_TIME)
+        events = self._bare(event_type)
         return int(self.execute(f"SELECT count(*) FROM ({events}) SEMI JOIN samples USING (sample_id)")[0][0])
 
     def write(self, line: Callable[[EventType], Iterable[Piece]], stream: Sink) -> int:
@@ -224,7 +224,7 @@ class Timeline:
     def whole(self, event_type: EventType) -> str:
         """A query for all events of a type with all that is known of them, in no order; good until the next `write`."""
         self._keep_all(event_type)
-        return self._joined(event_type, _REST, ALL_TIME)
+        return self._joined(event_type, _REST, Window(_FIRST, _LAST))
 
     def _with_pieces(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
         """SQL for the line of an event, over kept pieces where they last longer than the event."""
@@ -248,27 +248,28 @@ class Timeline:
         """Keeps expressions, by name, over the facts and the origins of a type's events in two tables."""
         name = event_type.name
         self.execute(f"CREATE OR REPLACE TABLE {name}_origins AS SELECT sample_id{_listed(origin)} FROM origins")
-        for number, (first, end) in enumerate(zip(self._chunks, [*self._chunks[1:], self._end], strict=True)):
-            query = f"SELECT row_id{_listed(facts)} FROM ({self._known(event_type, first, end)})"
+        for number, chunk in enumerate(self._chunks.chunks or [Chunk(0, 0, 0, 0)]):
+            query = f"SELECT row_id{_listed(facts)} FROM ({self._known(event_type, chunk)})"
             into = f"INSERT INTO {name}_facts" if number else f"CREATE OR REPLACE TABLE {name}_facts AS"
             self.execute(f"{into} {query}")
 
-    def _joined(self, event_type: EventType, shown: str, window: tuple[int, int]) -> str:
+    def _joined(self, event_type: EventType, shown: str, window: Window) -> str:
         """The query for something over a type's events in a window and what was kept, with what gives their order."""
-        name, bare = event_type.name, self._bare(event_type, window)
-        order = f"time_us, {self.types.index(event_type)} AS rank, sample_id, entry"
+        name, rank = event_type.name, self.types.index(event_type)
+        bare = f"{self._bare(event_type)} AND {window.condition(rank)}"
+        order = f"time_us, {rank} AS rank, sample_id, entry"
         return (
             f"SELECT {order}, {shown} FROM (SELECT *, {_ACCURACY} AS time_accuracy FROM ({bare}))"
             f" JOIN (FROM {name}_facts WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
             f" JOIN {name}_origins USING (sample_id)"
         )
 
-    def _bare(self, event_type: EventType, window: tuple[int, int]) -> str:
-        """The query for the events of a type in a window of time as they are stored."""
-        first, end = max(window[0], self._period[0]), min(window[1], self._period[1])
+    def _bare(self, event_type: EventType) -> str:
+        """The query for the events of a type in the period as they are stored."""
+        first, end = self._period
         return f"SELECT * FROM {event_type.name} WHERE time_us >= {first} AND time_us < {end}"
 
-    def _known(self, event_type: EventType, first: "_Chunk", end: "_Chunk") -> str:
+    def _known(self, event_type: EventType, chunk: Chunk) -> str:
         """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
 
         The texts of a chunk are together as well, so that few of them are looked through.
@@ -283,45 +284,45 @@ class Timeline:
             for each in known
             if each.kind is Kind.TEXT
         )
-        rows = f"row_id >= {first.row} AND row_id < {end.row}"
+        rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
         return (
-            f"WITH some_texts AS (FROM texts WHERE id >= {first.text} AND id < {end.text})"
+            f"WITH some_texts AS (FROM texts WHERE id >= {chunk.text} AND id < {chunk.end_text})"
             f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {joins}"
             f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
         )
 
-    def _windows(self) -> list[tuple[int, int]]:
-        """Windows of time, from the first microsecond to the first one not in it, of not too many events each."""
-        times = " UNION ALL ".join(f"SELECT time_us FROM ({self._bare(each, ALL_TIME)})" for each in self.types)
-        return self.execute(f"""
-            WITH counted AS (SELECT time_us, count(*) AS rows FROM ({times}) GROUP BY time_us),
+    def _windows(self) -> Iterator[Window]:
+        """Windows that hold all events, in their order, and not too many of them each."""
+        events = " UNION ALL ".join(
+            f"SELECT time_us, {rank} AS rank, sample_id, entry // {_ENTRIES} AS part FROM ({self._bare(each)})"
+            for rank, each in enumerate(self.types)
+        )
+        begins = self.execute(f"""
+            WITH counted AS (SELECT *, count(*) AS events FROM ({events}) GROUP BY ALL),
             numbered AS (
-                SELECT time_us, (sum(rows) OVER (ORDER BY time_us) - rows) // {_WINDOW_ROWS} AS number FROM counted
+                SELECT *, (sum(events) OVER (ORDER BY time_us, rank, sample_id, part) - events)
+                    // {self._chunks.events_per_window} AS number
+                FROM counted
             )
-            SELECT min(time_us), max(time_us) + 1 FROM numbered GROUP BY number ORDER BY number
+            SELECT time_us, rank, sample_id, part * {_ENTRIES} FROM numbered
+            QUALIFY number IS DISTINCT FROM lag(number) OVER (ORDER BY time_us, rank, sample_id, part)
+            ORDER BY ALL
         """)
+        return (Window(begin, end) for begin, end in pairwise([*(Place(*each) for each in begins), _LAST]))
 
     def _first_row(self, table: str, facts: Facts) -> int:
         """The number of the first of these rows; facts that were just added are not added again."""
         latest, first = self._latest
         if facts is not latest:
-            first, base = self._end
-            texts = {name: np.where(each < 0, each, each + base) for name, each in facts.texts.items()}
-            rows = np.arange(first, first + len(next(iter(facts.columns.values()))))
-            self._facts[table].add({"row_id": rows, **facts.columns, **texts})
-            self._texts.add({"id": np.arange(base, base + len(facts.values)), "text": facts.values})
-            self._end = _Chunk(first + len(rows), base + len(facts.values))
+            first = self._chunks.rows
+            for part in divided(facts):
+                row, base = self._chunks.rows, self._chunks.texts
+                self._chunks.add(part)
+                texts = {name: np.where(each < 0, each, each + base) for name, each in part.texts.items()}
+                self._facts[table].add({"row_id": np.arange(row, self._chunks.rows), **part.columns, **texts})
+                self._texts.add({"id": np.arange(base, self._chunks.texts), "text": part.values})
             self._latest = facts, first
-            if first - self._chunks[-1].row >= _CHUNK_ROWS:
-                self._chunks.append(_Chunk(first, base))
         return first
-
-
-class _Chunk(NamedTuple):
-    """Where some facts begin in their table, and their texts in that of the texts."""
-
-    row: int
-    text: int
 
 
 def _kinds(columns: Iterable[Column]) -> dict[str, Kind]:

@@ -112,7 +112,7 @@ def test_a_log_without_its_header(tmp_path: Path) -> None:
         found = {(each.hostname, each.caveat) for each in made.events()}
     what = "no readable header: read as atop 2.8, whose structures the samples have"
     assert (found, [each.samples for each in report.logs]) == ({("", what)}, [10])
-    assert (report.problems, report.logs[0].remarks) == ([], [Remark(0, what)])
+    assert (report.problems, report.logs[0].remarks) == ([], [Remark(0, what, serious=True)])
 
 
 def test_a_sample_without_tasks(tmp_path: Path) -> None:

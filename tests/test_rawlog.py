@@ -148,14 +148,14 @@ def test_zeros_behind_the_last_sample() -> None:
 
 def test_a_time_that_goes_back() -> None:
     log = read(raw("2.8.1") + raw("2.8.1")[RAWHEADER_BYTES:])
-    assert log.remarks == [Remark(68_242, "time goes back by 18 s")]
+    assert log.remarks == [Remark(68_242, "time goes back by 18 s", serious=False)]
 
 
 def test_a_sample_that_was_taken_out() -> None:
     _, first, second, *_ = offsets("2.8.1")
     log = read(without(raw("2.8.1"), first, second))
     what = "4 s behind the sample before, but says 2 s: samples are missing or times wrong"
-    assert (log.damages, log.remarks) == ([], [Remark(first, what)])
+    assert (log.damages, log.remarks) == ([], [Remark(first, what, serious=True)])
 
 
 def test_the_same_bytes_read_twice_tell_the_same() -> None:

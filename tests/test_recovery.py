@@ -98,7 +98,7 @@ def test_a_header_that_is_lost(name: str, filling: bytes) -> None:
     ]
     version = log.header.layout.version
     what = f"no readable header: read as atop {version}, whose structures the samples have"
-    assert (log.header.hostname, log.remarks[0]) == ("", Remark(0, what))
+    assert (log.header.hostname, log.remarks[0]) == ("", Remark(0, what, serious=True))
     assert [each.length for each in damages][: bool(filling)] == ([len(filling)] if filling else [])
 
 
@@ -112,13 +112,13 @@ def test_a_header_that_is_damaged(name: str, field: str, value: int) -> None:
     assert (log.header.hostname, log.header.layout) == (whole(name)[0].header.hostname, whole(name)[0].header.layout)
     version = log.header.layout.version
     what = f"damaged header: read as atop {version}, whose structures the samples have"
-    assert (log.damages, log.remarks[0]) == ([], Remark(0, what))
+    assert (log.damages, log.remarks[0]) == ([], Remark(0, what, serious=True))
 
 
 @pytest.mark.parametrize("hertz", [0, 1000])
 def test_other_ticks_than_atop_ever_had(hertz: int) -> None:
     log = read(with_header("2.8.1", "hertz", hertz))
-    assert log.remarks == [Remark(0, f"damaged header: hertz is {hertz}, read as 100")]
+    assert log.remarks == [Remark(0, f"damaged header: hertz is {hertz}, read as 100", serious=True)]
 
 
 @pytest.mark.parametrize("first", ["1.26-a", "2.8.1", "debian-2.8.1-s390x"])
@@ -132,7 +132,7 @@ def test_logs_one_behind_the_other(first: str, second: str, torn: int) -> None:
     header = whole(second)[0].header
     assert [each.layout for each in log.headers] == [whole(first)[0].header.layout, header.layout]
     what = f"another header: {header.hostname}, atop {header.release}"
-    assert log.remarks[0] == Remark(begin, what)
+    assert log.remarks[0] == Remark(begin, what, serious=False)
 
 
 def test_a_log_without_its_header_behind_another() -> None:
@@ -153,7 +153,7 @@ def test_an_atop_that_is_not_known(name: str, gen_offset: int) -> None:
         ]
     sizes = f"{len(given[0].record.tobytes())}/1400/2000000"
     what = f"structures of {sizes} bytes are of no known atop, and read only as far as they never changed"
-    assert (damages, log.remarks) == ([], [Remark(0, f"unknown build of atop 3.0: {what}")])
+    assert (damages, log.remarks) == ([], [Remark(0, f"unknown build of atop 3.0: {what}", serious=True)])
     assert "cpu" not in (given[0].tasks.dtype.names or ())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atop_timeline import plugins, store, timeline
+from atop_timeline import plugins, portions, store, timeline
 from atop_timeline.errors import StoreError
 from atop_timeline.events import Event
 from atop_timeline.extraction import extract
@@ -91,14 +91,21 @@ def test_observations_of_a_sample_are_in_its_order() -> None:
 def test_pieces_make_the_same_bytes_as_the_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [log("debian-2.8.1-s390x"), log("odd-1.26")]
     at_once = written(paths, name=name)
-    monkeypatch.setattr(timeline, "_WINDOW_ROWS", 50)
-    monkeypatch.setattr(timeline, "_CHUNK_ROWS", 50)
+    monkeypatch.setattr(portions, "_WINDOW_EVENTS", 50)
+    monkeypatch.setattr(portions, "_FACTS_BYTES", 100_000)
     assert written(paths, name=name) == at_once
+
+
+def test_windows_within_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = written([log("odd-2.13.0")])
+    monkeypatch.setattr(portions, "_WINDOW_EVENTS", 5)
+    monkeypatch.setattr(timeline, "_ENTRIES", 3)
+    assert written([log("odd-2.13.0")]) == at_once
 
 
 def test_windows_of_events_as_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = events(extract([log("odd-2.13.0")]).timeline)
-    monkeypatch.setattr(timeline, "_WINDOW_ROWS", 50)
+    monkeypatch.setattr(portions, "_WINDOW_EVENTS", 50)
     in_windows = events(extract([log("odd-2.13.0")]).timeline)
     assert [each.attributes for each in in_windows] == [each.attributes for each in at_once]
 

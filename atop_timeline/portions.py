@@ -1,0 +1,116 @@
+"""How much of a timeline is worked on at a time: memory is bounded, whatever the evidence holds."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atop_timeline.events import Facts
+
+_FACTS_BYTES = 1 << 26
+_WINDOW_BYTES = 1 << 26
+_WINDOW_EVENTS = 50_000
+_ROW_BYTES = 700  # numbers as text, and the rest of a line
+_COPIES = 3  # of a text in a line: in its column, in the message, in another escape
+
+
+class Place(NamedTuple):
+    """Where an event stands in the order of all."""
+
+    time_us: int
+    rank: int
+    sample_id: int
+    entry: int
+
+
+class Window(NamedTuple):
+    """Events from a place up to another one, which is not in it."""
+
+    begin: Place
+    end: Place
+
+    def condition(self, rank: int) -> str:
+        """SQL that tells which events of the type of a rank are in it."""
+        return f"({_is_behind(self.begin, rank)}) AND NOT ({_is_behind(self.end, rank)})"
+
+
+def _is_behind(place: Place, rank: int) -> str:
+    """SQL that tells which events of a rank stand at a place or behind it."""
+    if rank != place.rank:
+        return f"time_us {'>=' if rank > place.rank else '>'} {place.time_us}"
+    sample = f"sample_id > {place.sample_id} OR sample_id = {place.sample_id} AND entry >= {place.entry}"
+    return f"time_us >= {place.time_us} AND (time_us > {place.time_us} OR {sample})"
+
+
+class Chunk(NamedTuple):
+    """Rows of facts, and the texts to which they refer: the first of each, and the first that is not in it."""
+
+    row: int
+    end_row: int
+    text: int
+    end_text: int
+
+
+class Chunks:
+    """Facts in the order of their rows, in chunks of not too many bytes."""
+
+    def __init__(self) -> None:
+        self.rows = self.texts = 0
+        """How many there are."""
+        self.chunks: list[Chunk] = []
+        self._bytes = 0
+        self._bytes_per_row = _ROW_BYTES
+
+    def add(self, facts: Facts) -> None:
+        """Counts facts, all of them behind those before."""
+        rows, texts = self.rows, self.texts
+        self.rows, self.texts = rows + _length(facts), texts + len(facts.values)
+        size = int(_row_bytes(facts).sum())
+        self._bytes_per_row = max(self._bytes_per_row, size // max(_length(facts), 1))
+        if self.chunks and self._bytes + size <= _FACTS_BYTES:
+            self._bytes += size
+            self.chunks[-1] = self.chunks[-1]._replace(end_row=self.rows, end_text=self.texts)
+        else:
+            self._bytes = size
+            self.chunks.append(Chunk(rows, self.rows, texts, self.texts))
+
+    @property
+    def events_per_window(self) -> int:
+        """How many events may be looked at together."""
+        return min(_WINDOW_EVENTS, _WINDOW_BYTES // self._bytes_per_row)
+
+
+def divided(facts: Facts) -> Iterator[Facts]:
+    """The same facts in their order, in parts of not too many bytes, each with its own texts."""
+    ends = np.cumsum(_row_bytes(facts)) // _FACTS_BYTES
+    bounds = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), _length(facts)]
+    if len(bounds) == 2:  # noqa: PLR2004  the usual case, left as it is
+        yield facts
+        return
+    for begin, end in pairwise(bounds):
+        columns = {name: each[begin:end] for name, each in facts.columns.items()}
+        yield Facts(columns, *_own_texts({name: each[begin:end] for name, each in facts.texts.items()}, facts.values))
+
+
+def _own_texts(
+    texts: dict[str, NDArray[np.int64]], values: Sequence[str]
+) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
+    """Texts by the numbers of those values alone that they have; what is unknown stays so."""
+    used = np.unique(np.concatenate([each[each >= 0] for each in texts.values()]))
+    renumbered = {name: np.where(each < 0, each, np.searchsorted(used, each)) for name, each in texts.items()}
+    return renumbered, [values[number] for number in used.tolist()]
+
+
+def _row_bytes(facts: Facts) -> NDArray[np.int64]:
+    """About how long the lines of some facts will be, at most; shape (n,)."""
+    lengths = np.array([*map(len, facts.values), 0])
+    size = np.full(_length(facts), _ROW_BYTES)
+    for each in facts.texts.values():
+        size += _COPIES * lengths[each]
+    return size
+
+
+def _length(facts: Facts) -> int:
+    return len(next(iter(facts.columns.values())))
