@@ -125,17 +125,19 @@ def _tell(report: Report, console: Console) -> None:
 def _tell_log(log: LogReport, console: Console) -> None:
     hosts, versions = ", ".join(log.hostnames), ", ".join(log.atop_versions)
     console.detail(f"log: {log.file.where}: {hosts}, atop {versions}, {log.samples:,} samples")
-    told = [(remark.offset, remark.what, remark.serious) for remark in log.remarks]
-    told += [(damage.offset, _told(damage), True) for damage in log.damages]
-    for offset, what, serious in told[:_MOST_TOLD]:
-        (console.warn if serious else console.note)(f"{log.file.where}: at offset {offset}: {what}")
+    told = [(f"at offset {remark.offset}: {remark.what}", remark.serious) for remark in log.remarks]
+    told += [(_told(damage), True) for damage in log.damages]
+    for what, serious in told[:_MOST_TOLD]:
+        (console.warn if serious else console.note)(f"{log.file.where}: {what}")
     if len(told) > _MOST_TOLD:
         console.warn(f"{log.file.where}: {len(told) - _MOST_TOLD:,} more like these; --summary-json has all")
 
 
 def _told(damage: Damage) -> str:
-    lost = f"{damage.samples:,} samples lost, {damage.parts:,} saved in part"
-    return f"{damage.what}; {damage.length:,} bytes, {lost}" if damage.length else damage.what
+    if not damage.length:
+        return damage.what
+    place = f"{damage.length:,} bytes from offset {damage.offset}"
+    return f"{damage.what}; {place}, {damage.samples:,} samples lost, {damage.parts:,} saved in part"
 
 
 def _nothing_found(report: Report) -> str:

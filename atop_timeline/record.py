@@ -19,7 +19,7 @@ from atop_timeline.header import Header
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999: no reader of timelines takes a later time."""
 
-MOST_TASK_BYTES = 1 << 27
+MOST_TASK_BYTES = 96 << 20
 """More than atop can have in one sample: it skips what exits beyond 50 MiB (acctproc.h)."""
 
 BOOT = 0x0001

@@ -68,19 +68,23 @@ class Salvage:
         return next((each for each in found if each.whole and each.length == record["pcomplen"]), None)
 
     def _tasks(self, begin: int, end: int, second: int) -> _Part:
-        """The tasks that make sense at the start of a stream."""
+        """The tasks that make sense at the start of a stream.
+
+        What broke it may have changed the last of them, in fields that show nothing.
+        """
         tstat = self.header.layout.tstat
         if self.budget.exhausted:
             return _Part(np.empty(0, tstat), 0, whole=False)
         blob = self.data.window(begin, min(end, begin + _MOST_BYTES))
         found = inflate_partly(blob, _MOST_BYTES, tstat.itemsize)
         self.budget.spend(len(blob) + len(found.data))
-        count = len(found.data) // tstat.itemsize
-        behind_error = int(found.broken)  # the last task before an error may be half of it
-        tasks = np.frombuffer(found.data, tstat, max(count - behind_error, 0))
+        tasks = np.frombuffer(found.data, tstat, len(found.data) // tstat.itemsize)
         sane = plausible(tasks, second)
-        count = len(sane) if sane.all() else int(sane.argmin())
-        return _Part(tasks[:count], found.length, found.proved and count * tstat.itemsize == len(found.data))
+        is_right = found.proved or (not found.broken and end == self.data.size)
+        if sane.all() and is_right:
+            return _Part(tasks, found.length, found.proved and tasks.nbytes == len(found.data))
+        first_wrong = len(sane) if sane.all() else int(sane.argmin())
+        return _Part(tasks[: max(first_wrong - 1, 0)], found.length, whole=False)
 
 
 def _caveat(record: np.void, part: _Part) -> str:

@@ -82,6 +82,14 @@ def test_a_torn_log_that_was_appended_to() -> None:
     assert damages == [Damage(22_137, 2329, 0, 1, what)]
 
 
+@pytest.mark.parametrize("begin", [12, 276, 470])
+@pytest.mark.parametrize("before", ["", "1.26-a"])
+def test_bytes_that_are_missing_in_a_header_cost_no_sample(begin: int, before: str) -> None:
+    start = raw(before) if before else b""
+    given, _ = samples(start + without(raw("2.8.1"), begin, begin + 10))
+    assert contents(given[-10:]) == contents(whole("2.8.1"))
+
+
 def test_lost_samples_are_counted_by_the_time_between() -> None:
     ends = offsets("2.8.1")
     data = without(raw("2.8.1"), ends[3], ends[6], bytes(100))
