@@ -113,8 +113,7 @@ class RawLog:
                 end = yield from self._across(header, proved, offset, torn)
                 header, proved, offset = end.header, end.proved, end.start
             else:
-                self._compare(sample)
-                yield sample
+                yield self._compared(sample)
                 del sample  # it may be large, and the next one as well
         failure = self._data.failure()
         if failure:
@@ -153,17 +152,22 @@ class RawLog:
         if self.header.caveat:
             self.remarks.append(Remark(0, self.header.caveat, serious=True))
 
-    def _compare(self, sample: Sample) -> None:
-        """Remarks on a time that does not follow from the sample before; keeps it for the next."""
+    def _compared(self, sample: Sample) -> Sample:
+        """The same, marked if its time does not follow from the sample before."""
         record, before = sample.record, self._last
         self._last = record
-        if before is not None:
-            passed, interval = int(record["curtime"]) - int(before["curtime"]), int(record["interval"])
-            if passed < 0:
-                self.remarks.append(Remark(sample.offset, f"time goes back by {-passed} s", serious=False))
-            elif passed != interval and passed > 1 and not int(record["flags"]) & BOOT:
-                what = f"{passed} s behind the sample before, but says {interval} s: samples are missing or times wrong"
-                self.remarks.append(Remark(sample.offset, what, serious=True))
+        if before is None:
+            return sample
+        passed, interval = int(record["curtime"]) - int(before["curtime"]), int(record["interval"])
+        if passed < 0:
+            remark = Remark(sample.offset, f"time goes back by {-passed} s", serious=False)
+        elif max(passed, 1) == interval or int(record["flags"]) & BOOT:
+            return sample
+        else:
+            what = f"{passed} s behind the sample before, but says {interval} s: samples are missing or times wrong"
+            remark = Remark(sample.offset, what, serious=True)
+        self.remarks.append(remark)
+        return replace(sample, caveat=remark.what)
 
     def _across(self, header: Header, proved: int, offset: int, what: str) -> Generator[Sample, None, Found]:
         """What can be saved of a gap that begins with a torn record, and where reading goes on behind it."""
@@ -207,7 +211,7 @@ class RawLog:
 
     def _missed(self, gap: "_Gap") -> int:
         """How many samples were in a gap: as traces show, or as the times at its ends ask for."""
-        traces = sum(self._is_trace(gap.end.header, trace) for trace in gap.traces)
+        traces = sum(self._is_trace(self.headers[-1], trace) for trace in gap.traces)
         record = None if gap.end.is_header else self._record(gap.end.header, gap.end.offset)
         if record is None or self._last is None or int(record["flags"]) & BOOT:
             return max(traces, int(not gap.begin and gap.end.offset > RAWHEADER_BYTES))

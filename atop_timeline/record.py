@@ -109,8 +109,8 @@ class Budget:
 class Sample:
     """One sample: its record, where that begins in the log, and all tasks in atop's order, shape (n,).
 
-    `digest` is the same for the same sample in another log of the machine. `caveat` says what is wrong with
-    the sample, empty where it is as atop wrote it.
+    `digest` is the same for the same sample in another log of the machine. `whole` unless it is what could be
+    saved of a damaged one. `caveat` says what is wrong with it, empty where nothing is known.
     """
 
     header: Header
@@ -119,11 +119,7 @@ class Sample:
     tasks: NDArray[np.void]
     digest: bytes
     caveat: str = ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is as atop wrote it."""
-        return not self.caveat
+    whole: bool = True
 
 
 def read_sample(data: Bytes, header: Header, offset: int) -> tuple[Sample, int, int]:

@@ -44,7 +44,7 @@ from atop_timeline.record import (
     read_sample,
 )
 
-_WINDOW_BYTES = 1 << 18
+_LEAST_WINDOW_BYTES, _MOST_WINDOW_BYTES = 1 << 13, 1 << 18  # most often the next record is near
 _MOST_SSTAT_BYTES = 1 << 22  # three times the largest
 _MOST_TSTAT_BYTES = 1 << 12
 _MOST_FAILURES = 64
@@ -212,8 +212,9 @@ class Recovery:
         """Where headers (None) and records of any form may begin, in order."""
         forms = _forms(record_length)
         overlap = max(form.itemsize for form in forms) + 1
-        for base in range(begin, self._data.size, _WINDOW_BYTES):
-            data = self._data.window(base, base + _WINDOW_BYTES + overlap)
+        base, size = begin, _LEAST_WINDOW_BYTES
+        while base < self._data.size:
+            data = self._data.window(base, base + size + overlap)
             window = np.frombuffer(data, np.uint8)
             leads: list[tuple[int, np.dtype[np.void] | None]] = [(offset, None) for offset in _headers(window)]
             streams = np.array([match.start() for match in re.finditer(STREAM_START, data)], np.intp)
@@ -222,8 +223,9 @@ class Recovery:
             for offset, kind in sorted(leads, key=lambda lead: lead[0]):
                 if self.budget.exhausted:
                     return
-                if offset < _WINDOW_BYTES:
+                if offset < size:
                     yield base + offset, kind
+            base, size = base + size, min(2 * size, _MOST_WINDOW_BYTES)
 
 
 _SHORTEST_STREAM = 8

@@ -51,7 +51,7 @@ class Salvage:
                 part = self._part(record, offset + form.itemsize, following, end)
                 if part:
                     digest = digest_of(self.header, head, part.tasks.tobytes())
-                    yield Sample(self.header, offset, record, part.tasks, digest, _caveat(record, part))
+                    yield Sample(self.header, offset, record, part.tasks, digest, _caveat(record, part), whole=False)
 
     def _part(self, record: np.void, start: int, following: int, end: int) -> _Part | None:
         """Where the record says that its tasks are, else a whole list of the right length before the next trace.

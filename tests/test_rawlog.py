@@ -158,6 +158,13 @@ def test_a_sample_that_was_taken_out() -> None:
     assert (log.damages, log.remarks) == ([], [Remark(first, what, serious=True)])
 
 
+@pytest.mark.parametrize("bit", [4, 12, 20, 36])
+def test_a_sample_whose_time_is_wrong_says_so(bit: int) -> None:
+    time = int(whole("2.8.1")[4].record["curtime"]) ^ 1 << bit
+    given, _ = samples(with_field("2.8.1", 4, "curtime", time))
+    assert [bool(each.caveat) for each in given] == [number in (4, 5) for number in range(10)]
+
+
 def test_the_same_bytes_read_twice_tell_the_same() -> None:
     log = RawLog(io.BytesIO(without(raw("2.8.1"), 20_000, 30_000) + raw("2.9.0")))
     told = [(contents(list(log.samples())), log.headers, log.damages, log.remarks) for _ in range(2)]
