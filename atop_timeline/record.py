@@ -28,7 +28,7 @@ BOOT = 0x0001
 _MOST_INFLATION = 1032  # zlib's limit, plus a stream's head and tail
 _BLOBS = ("scomplen", "pcomplen", "ccomplen", "icomplen")  # in the order of the file
 _WINDOW_BYTES = 1 << 16
-_FREE_BYTES = 1 << 30
+_FREE_BYTES = 1 << 27
 _PIECE_BYTES = 1 << 10
 
 

@@ -73,13 +73,14 @@ class Salvage:
         What broke it may have changed the last of them, in fields that show nothing.
         """
         tstat = self.header.layout.tstat
-        if self.budget.exhausted:
-            return _Part(np.empty(0, tstat), 0, whole=False)
-        blob = self.data.window(begin, min(end, begin + _MOST_BYTES))
-        found = inflate_partly(blob, _MOST_BYTES, tstat.itemsize)
-        self.budget.spend(len(blob) + len(found.data))
-        tasks = np.frombuffer(found.data, tstat, len(found.data) // tstat.itemsize)
-        sane = plausible(tasks, second)
+        blob = b"" if self.budget.exhausted else self.data.window(begin, min(end, begin + _MOST_BYTES))
+        for most in (tstat.itemsize, _MOST_BYTES):  # what begins with no task is not inflated further
+            found = inflate_partly(blob, most, tstat.itemsize)
+            self.budget.spend(len(blob) + len(found.data))
+            tasks = np.frombuffer(found.data, tstat, len(found.data) // tstat.itemsize)
+            sane = plausible(tasks, second)
+            if not sane[:1].all():
+                break
         is_right = found.proved or (not found.broken and end == self.data.size)
         if sane.all() and is_right:
             return _Part(tasks, found.length, found.proved and tasks.nbytes == len(found.data))
