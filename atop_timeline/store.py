@@ -41,10 +41,10 @@ class Store:
         self._database.close()
         self._temporary.cleanup()
 
-    def execute(self, statement: str, parameters: object = None) -> list[tuple[Any, ...]]:
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `StoreError` where memory or disk do not suffice."""
         try:
-            return self._database.execute(statement, parameters).fetchall()
+            return self._database.execute(statement).fetchall()
         except RuntimeError as error:  # what DuckDB makes of KeyboardInterrupt (CompletePendingQuery)
             if str(error) != "Query interrupted":
                 raise
@@ -73,32 +73,27 @@ class Table:
         self.names = set(kinds)
         self._store = store
         self._name = name
-        self._pending_kinds: Mapping[str, Kind] = {}
-        self._pending: list[Any] = []
-        self._rows = 0
+        self._pending: dict[tuple[tuple[str, Kind], ...], list[Any]] = {}
+        self._rows = self._arrays = 0
 
     def add(self, columns: Mapping[str, NDArray[Any] | Sequence[str]]) -> None:
         """Appends rows: whole or floating point numbers, truth values or texts, of one length; masked is null."""
         kinds = {name: _kind(values) for name, values in columns.items()}
         length = len(next(iter(columns.values())))
-        if kinds != self._pending_kinds:
-            self.flush()
-            self._pending_kinds = kinds
-        self._pending.append(_structs(kinds, columns, length))
-        self._rows += length
-        if self._rows >= _ROW_GROUP or len(self._pending) >= _MOST_PENDING:
+        self._pending.setdefault(tuple(kinds.items()), []).append(_structs(kinds, columns, length))
+        self._rows, self._arrays = self._rows + length, self._arrays + 1
+        if self._rows >= _ROW_GROUP or self._arrays >= _MOST_PENDING:
             self.flush()
 
     def flush(self) -> None:
         """Has all rows in the database."""
-        if not self._pending:
-            return
-        for name, kind in self._pending_kinds.items():
-            if name not in self.names:
-                self._store.execute(f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)} {kind}")
-                self.names.add(name)
-        self._store.insert(self._name, self._pending)
-        self._pending, self._rows = [], 0
+        for kinds, arrays in self._pending.items():
+            for name, kind in kinds:
+                if name not in self.names:
+                    self._store.execute(f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)} {kind}")
+                    self.names.add(name)
+            self._store.insert(self._name, arrays)
+        self._pending, self._rows, self._arrays = {}, 0, 0
 
 
 def quoted(name: str) -> str:

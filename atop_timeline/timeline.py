@@ -38,11 +38,6 @@ SAMPLE = EventType(
 _FIRST, _LAST = Place(-(1 << 63), 0, 0, 0), Place((1 << 63) - 1, 0, 0, 0)
 _ENTRIES = 4096  # of a sample that are never parted
 _SAMPLE_BITS = 32
-_LOGS = """
-CREATE TABLE logs (
-    log_id BIGINT, hostname VARCHAR, evidence VARCHAR, volume VARCHAR, filename VARCHAR, atop_version VARCHAR
-)
-"""
 _ORIGINS = f"""
 CREATE VIEW origins AS
 SELECT sample_id, logs.*, "offset", sample_interval, caveat,
@@ -124,7 +119,7 @@ class Timeline:
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
         self._store = Store()
-        self._store.execute(_LOGS)
+        self._logs = self._store.table("logs", {"log_id": Kind.INTEGER, **dict.fromkeys(LogOrigin._fields, Kind.TEXT)})
         stored = (*types, *staging)
         self._events = {each.name: self._store.table(each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
         names = dict.fromkeys(each.facts for each in stored)
@@ -148,7 +143,7 @@ class Timeline:
 
     def add_log(self, log_id: int, log: LogOrigin) -> None:
         """A log, by the number to which its samples and events refer."""
-        self._store.execute("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?)", [log_id, *log])
+        self._logs.add({"log_id": np.array([log_id]), **{name: [value] for name, value in log._asdict().items()}})
 
     def insert(self, log_id: int, events: Events) -> None:
         """Events of one log; its samples are inserted likewise."""
@@ -166,7 +161,7 @@ class Timeline:
 
         Of a sample that one log has in part, and another log of its machine as atop wrote it, the part goes.
         """
-        for table in (self._texts, *self._facts.values(), *self._events.values()):
+        for table in (self._logs, self._texts, *self._facts.values(), *self._events.values()):
             table.flush()
         return sum(int(self.execute(statement)[0][0]) for statement in (_FORGET_COPIES, _FORGET_PARTS))
 
