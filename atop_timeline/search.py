@@ -31,11 +31,13 @@ class Notes:
         self.evidence = evidence
         self.problems: list[Problem] = []
         self.searched: list[str] = []
+        self._told: set[Problem] = set()
 
     def tell(self, problem: Problem) -> None:
         """Keep a problem whose `where` is inside the evidence."""
         placed = problem._replace(where=joined(self.evidence, problem.where))
-        if placed not in self.problems:
+        if placed not in self._told:
+            self._told.add(placed)
             self.problems.append(placed)
 
     def note_searched(self, where: str, what: str) -> None:
