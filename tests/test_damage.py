@@ -8,9 +8,8 @@ import pytest
 from atop_timeline.errors import WrongParser
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import RawLog
-
-from .benchmarks.damage import KINDS, Kind, Log, first_difference, plain, read
-from .rawlogs import LOGS, contents, whole
+from tests.benchmarks.damages import KINDS, Kind, Log, first_difference, plain, read
+from tests.rawlogs import LOGS, contents, whole
 
 VERSIONS = ("1.26-a", "1.27-git8c9de7a", "2.1", "2.2", "2.2.6-a", "2.3.0", "2.7.1", "2.8.1", "2.10.0", "2.13.0")
 MACHINES = ("debian-2.8.1-armhf", "debian-2.8.1-i386", "debian-2.8.1-s390x")
