@@ -20,7 +20,7 @@ from isal import igzip_lib
 
 from atop_timeline.errors import EvidenceError
 from atop_timeline.kinds import kind_of
-from atop_timeline.search import READ_BYTES, Source, reason
+from atop_timeline.search import READ_BYTES, Source, reason, sought
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -135,10 +135,7 @@ class _Decompressed(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_END:
             self._keep(sys.maxsize)
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._kept}[whence]
-        if start + offset < 0:
-            raise ValueError(f"negative seek position {start + offset}")
-        self._position = start + offset
+        self._position = sought(offset, whence, self._position, self._kept)
         return self._position
 
     def readinto(self, buffer: "WriteableBuffer") -> int:

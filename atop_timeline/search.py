@@ -1,5 +1,6 @@
 """A search for atop logs: where they lie, what may be one, and what is told on the way."""
 
+import os
 import re
 from collections.abc import Mapping
 from typing import BinaryIO, NamedTuple, Protocol
@@ -83,6 +84,14 @@ def components(path: str) -> list[str]:
 def joined(*words: str) -> str:
     """Words that are not empty, as one text."""
     return " ".join(filter(None, words))
+
+
+def sought(offset: int, whence: int, position: int, size: int) -> int:
+    """Where a seek leads in a file; raises ValueError before its start."""
+    place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: position, os.SEEK_END: size}[whence]
+    if place < 0:
+        raise ValueError(f"negative seek position {place}")
+    return place
 
 
 def reason(error: BaseException) -> str:

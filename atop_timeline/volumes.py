@@ -16,7 +16,7 @@ from dfvfs.path import factory
 from dfvfs.resolver import context, resolver
 
 from atop_timeline.errors import EvidenceError
-from atop_timeline.search import READ_BYTES, Candidate, Notes, Problem, components, joined, read_users, reason
+from atop_timeline.search import READ_BYTES, Candidate, Notes, Problem, components, joined, read_users, reason, sought
 from atop_timeline.texts import decode
 
 if TYPE_CHECKING:
@@ -216,10 +216,7 @@ class _RawFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if start + offset < 0:
-            raise ValueError(f"negative seek position {start + offset}")
-        self._position = start + offset
+        self._position = sought(offset, whence, self._position, self._size)
         return self._position
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
