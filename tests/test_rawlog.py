@@ -2,11 +2,14 @@
 
 import io
 import os
+import shutil
+import subprocess
 import tracemalloc
 import zlib
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -275,6 +278,19 @@ def of_blocks(log: RawLog) -> Iterator[tuple[object, ...]]:
         for index, (begin, end) in enumerate(pairwise([0, *ends])):
             number, offset, digest = block.first + index, block.offsets[index], block.digests[index]
             yield number, offset, digest, str(block.records[index]), block.tasks[begin:end].tobytes()
+
+
+@pytest.mark.skipif(shutil.which("atopconvert") is None, reason="atopconvert is not installed")
+@pytest.mark.parametrize("name", ["2.3.0", "2.6.0", "2.7.1"])
+def test_a_log_that_atop_converted(name: str, tmp_path: Path) -> None:
+    command = ["atopconvert", str(LOGS / name / "atop_raw"), str(tmp_path / "atop_raw")]
+    subprocess.run(command, check=True, capture_output=True)
+    converted, damages = samples((tmp_path / "atop_raw").read_bytes())
+    assert (converted[0].header.layout.version != whole(name)[0].header.layout.version, damages) == (True, [])
+    for field in ("pid", "ppid", "ruid", "name", "cmdline", "state", "excode", "btime", "elaps"):
+        assert [each.tasks["gen"][field].tolist() for each in converted] == [
+            each.tasks["gen"][field].tolist() for each in whole(name)
+        ]
 
 
 @pytest.mark.parametrize("block_bytes", [1, 200_000, 1 << 24])
