@@ -3,7 +3,7 @@
 The format: rawlog.h of atop, struct rawheader. All versions have 480 bytes of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ HERTZ = 100
 
 _RAWLOGNG = 0x35  # atop.h: look at the record's flags; in every header since 2.2.6
 _SYSNAME = b"Linux"
+_SYSNAME_FIELD, _NODENAME = slice(36, 101), slice(101, 166)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,17 @@ def header_of(raw: np.void, offset: int, layout: Layout, caveat: str = "") -> He
     hostname = decode(bytes(raw["utsname"]["nodename"]))
     start = offset + RAWHEADER_BYTES
     return Header(start, layout, hostname, release_of(raw), int(raw["supportflags"]), caveat)
+
+
+def shortened(header: Header, data: bytes, end: int) -> Header:
+    """A header of which bytes are missing: it begins this data, and its first sample already begins at `end`.
+
+    The host name stays if it is in what is left, and where it ought to be.
+    """
+    is_there = end >= _NODENAME.stop and data[_SYSNAME_FIELD].rstrip(b"\0") == _SYSNAME
+    caveat = f"damaged header: {RAWHEADER_BYTES - end} bytes of it are missing"
+    hostname = header.hostname if is_there else ""
+    return replace(header, hostname=hostname, caveat="; ".join(filter(None, (header.caveat, caveat))))
 
 
 def in_place(data: bytes) -> np.void | None:

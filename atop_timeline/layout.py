@@ -228,6 +228,7 @@ def _structure(fields: Mapping[str, tuple[Any, ...]], itemsize: int) -> np.dtype
     return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": itemsize})
 
 
+@cache
 def _dtype(struct: str, version: str, abi: Abi) -> np.dtype[np.void]:
     types = cstruct(endian=abi.byte_order)
     types.int64.alignment = abi.int64_alignment

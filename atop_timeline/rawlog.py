@@ -187,7 +187,10 @@ class RawLog:
         another = self._recovery.header_at(offset)
         if another:
             return _Gap(offset, Found(another, offset, is_header=True), [], what)
-        end = self._recovery.find(header, proved) or Found(header, self.size, is_header=False)
+        end = self._recovery.find(self.headers, proved) or Found(header, self.size, is_header=False)
+        if end.header is header and end.offset < header.start:
+            end = end._replace(header=self._recovery.shortened(header, end.offset))
+            self.headers[-1] = end.header
         begin = offset if offset < end.offset else proved
         if self._recovery.budget.exhausted:
             what += "; what follows would take too long to search"

@@ -30,6 +30,7 @@ _BLOBS = ("scomplen", "pcomplen", "ccomplen", "icomplen")  # in the order of the
 _WINDOW_BYTES = 1 << 16
 _FREE_BYTES = 1 << 27
 _PIECE_BYTES = 1 << 10
+_SECTOR_BYTES = 1 << 9
 
 
 STREAM_START = b"\x78[\x01\x5e\x9c\xda]"
@@ -86,11 +87,13 @@ class Bytes:
         try:
             return self.read(begin, end - begin, "")
         except TornError:
-            return bytes(end - begin)
+            middle = (begin + end) // 2
+            is_sector = end - begin <= _SECTOR_BYTES
+            return bytes(end - begin) if is_sector else self._part(begin, middle) + self._part(middle, end)
 
 
 class Budget:
-    """What may be inflated in vain: as much as honest streams in a log of a size could hold, and no more."""
+    """What may be inflated in search: as much as honest streams in a log of a size could hold, and no more."""
 
     def __init__(self, size: int) -> None:
         self._left = _FREE_BYTES + _MOST_INFLATION * size

@@ -5,7 +5,8 @@ lengths also tell which atop wrote it, so that samples are found behind a header
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from atop_timeline.errors import UnknownLayout, WrongParser
-from atop_timeline.header import RAWHEADER_BYTES, Header, header_of, in_place, read_header, without_header
+from atop_timeline.header import RAWHEADER_BYTES, Header, header_of, in_place, read_header, shortened, without_header
 from atop_timeline.layout import (
     ABIS,
     MAGICS,
@@ -128,35 +129,41 @@ class Recovery:
             pass
         return None
 
-    def find(self, header: Header, begin: int) -> Found | None:
-        """The first header, or record that proves itself, from an offset on; behind what `header` began."""
+    def shortened(self, header: Header, end: int) -> Header:
+        """A header before whose end, at an offset, its first sample begins."""
+        begin = header.start - RAWHEADER_BYTES
+        return shortened(header, self._data.window(begin, end), end - begin)
+
+    def find(self, headers: Sequence[Header], begin: int) -> Found | None:
+        """The first header, or record that proves itself, from an offset on; behind what some headers began."""
         self.traces = []
-        for offset, form in self._leads(begin, header.layout.rawrecord.itemsize):
+        for offset, form in self._leads(begin, headers[-1].layout.rawrecord.itemsize):
             if form is None:
                 found = self.header_at(offset)
                 if found:
                     return Found(found, offset, is_header=True)
             else:
-                owner = self._owner(header, offset, form)
+                owner = self._owner(headers, offset, form)
                 if owner:
                     return Found(owner, offset, is_header=False)
         return None
 
-    def _owner(self, header: Header, offset: int, form: np.dtype[np.void]) -> Header | None:
-        """Whose the record here is: of the known header, or of one that is lost; None if it is no intact one."""
+    def _owner(self, headers: Sequence[Header], offset: int, form: np.dtype[np.void]) -> Header | None:
+        """Whose the record here is: the latest header's that fits, or a lost one's; None if it is not intact."""
         measured = self._measured(offset, form)
-        if measured and _is_of(header, measured):
+        known = next((each for each in reversed(headers) if measured and _is_of(each, measured)), None)
+        if known:
             try:
-                read_sample(self._data, header, offset)
+                read_sample(self._data, known, offset)
             except TornError:
                 measured = None
             else:
-                return header
+                return known
         if measured is None:
-            if form.itemsize == header.layout.rawrecord.itemsize and len(self.traces) < _MOST_TRACES:
+            if form.itemsize == headers[-1].layout.rawrecord.itemsize and len(self.traces) < _MOST_TRACES:
                 self.traces.append(offset)
             return None
-        layout = self._layout(measured, header.release)
+        layout = self._layout(measured, headers[-1].release)
         return without_header(offset, layout, _caveat(layout, _NO_HEADER)) if layout else None
 
     def _first_layout(self, record_length: int, release: str) -> Layout | None:
@@ -172,7 +179,8 @@ class Recovery:
         if not measured or not measured.tasks or self._failures >= _MOST_FAILURES:
             return None
         for layout in inferred_layouts(measured.byte_order, measured.lengths, release):
-            if plausible(np.frombuffer(measured.tasks, layout.tstat), measured.second).all():
+            tasks = np.frombuffer(measured.tasks, layout.tstat)
+            if all(plausible(some, measured.second).all() for some in (tasks[:1], tasks)):  # most fail with the first
                 return layout
         self._failures += 1
         return None
@@ -198,15 +206,10 @@ class Recovery:
         if not could_hold(length, most) or offset + length > self._data.size or self.budget.exhausted:
             return None
         inflater, data = isal_zlib.decompressobj(), b""
-        try:
+        with suppress(TornError, isal_zlib.error):  # type: ignore[arg-type]  # it is an exception, but has no type
             data = inflater.decompress(self._data.read(offset, length, ""), most + 1)
-        except (TornError, isal_zlib.error):  # type: ignore[misc]  # it is an exception, but has no type
-            self.budget.spend(length)
-            return None
-        if inflater.eof and not inflater.unused_data and len(data) <= most:
-            return data
         self.budget.spend(length + len(data))
-        return None
+        return data if inflater.eof and not inflater.unused_data and len(data) <= most else None
 
     def _leads(self, begin: int, record_length: int) -> Iterator[tuple[int, np.dtype[np.void] | None]]:
         """Where headers (None) and records of any form may begin, in order."""

@@ -1,0 +1,191 @@
+"""Logs that are damaged at random: nothing intact is lost, every byte is accounted for, and nothing fails.
+
+tests/fuzz has the mutations and what must hold, and a fuzzer that runs for hours on the same.
+"""
+
+import errno
+import io
+import os
+import zlib
+from itertools import accumulate
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from atop_timeline import layout, recovery, texts
+from atop_timeline.errors import WrongParser
+from atop_timeline.plausible import plausible
+from atop_timeline.rawlog import RawLog
+from atop_timeline.recovery import Recovery
+from tests.fuzz import corpus, hostile
+from tests.fuzz.corpus import NAMES, all_pristine, chosen, header, small
+from tests.fuzz.invariants import check, check_twice
+from tests.fuzz.mutations import MUTATIONS, mutated
+from tests.fuzz.timelines import check_timeline
+
+Plan = list[tuple[str, int]]
+
+names = st.sampled_from(NAMES)
+plans = st.lists(st.tuples(st.sampled_from(sorted(MUTATIONS)), st.integers(0, 2**32 - 1)), min_size=1, max_size=4)
+
+
+def repeatable(examples: int) -> settings:
+    """The same examples in each run."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=slow)
+
+
+def damaged(name: str, plan: Plan) -> bytes:
+    data = small(name)
+    for mutation, seed in plan:
+        data = mutated(data, mutation, seed)
+    return data
+
+
+@repeatable(300)
+@hypothesis.given(st.binary(max_size=2000))
+def test_any_bytes(data: bytes) -> None:
+    check(data, ())
+
+
+@repeatable(300)
+@hypothesis.given(names, st.binary(max_size=2000))
+def test_any_bytes_behind_a_header(name: str, data: bytes) -> None:
+    check(header(name) + data, ())
+
+
+@repeatable(800)
+@hypothesis.given(names, plans)
+def test_damaged_logs(name: str, plan: Plan) -> None:
+    data = damaged(name, plan)
+    check(data, all_pristine())
+    check_twice(data)
+
+
+@pytest.mark.parametrize("mutation", sorted(MUTATIONS))
+def test_each_kind_of_damage(mutation: str) -> None:
+    for seed, name in enumerate(NAMES[::3]):
+        check(mutated(small(name), mutation, seed), all_pristine())
+
+
+@repeatable(8)
+@hypothesis.given(st.lists(st.tuples(names, plans), min_size=1, max_size=2))
+def test_timelines_of_damaged_logs(tmp_path_factory: pytest.TempPathFactory, logs: list[tuple[str, Plan]]) -> None:
+    folder = tmp_path_factory.mktemp("timelines")
+    evidence = folder / "evidence"
+    evidence.mkdir()
+    for number, (name, plan) in enumerate(logs):
+        (evidence / f"atop_{number}").write_bytes(damaged(name, plan))
+    check_timeline(evidence, folder)
+
+
+# What was found. Each of these went wrong once.
+
+
+def given(data: bytes) -> list[tuple[int, str]]:
+    """Offset and machine of each whole sample."""
+    return [(each.offset, each.header.hostname) for each in RawLog(io.BytesIO(data)).samples() if each.whole]
+
+
+@pytest.mark.parametrize("missing", [1, 8, 96, 300])
+def test_a_sample_behind_a_header_that_lacks_its_end(missing: int) -> None:
+    first, second, *_ = chosen("2.8.1")
+    head = header("2.8.1")[:-missing]
+    expected = [(len(head), "lab-guest"), (len(head) + len(first.data), "lab-guest")]
+    assert given(head + first.data + second.data) == expected
+
+
+@pytest.mark.parametrize("missing", [1, 300])
+def test_a_sample_behind_a_second_header_that_lacks_its_end(missing: int) -> None:
+    data = small("2.3.0") + header("2.8.1")[:-missing]
+    assert given(data + chosen("2.8.1")[0].data)[-1] == (len(data), "lab-guest")
+
+
+def test_a_machine_whose_name_the_header_lacks() -> None:
+    assert given(header("2.8.1")[:80] + chosen("2.8.1")[0].data) == [(80, "")]
+
+
+def test_samples_belong_to_the_header_before_others_without_one() -> None:
+    (mine, more, *_), (other, *_) = chosen("2.8.1"), chosen("debian-2.8.1-s390x")
+    data = header("2.8.1") + mine.data + other.data + more.data
+    assert [hostname for _, hostname in given(data)] == ["lab-guest", "", "lab-guest"]
+
+
+def test_an_empty_sample_belongs_to_the_header_before_others_without_one() -> None:
+    (mine, *_), (other, *_) = chosen("2.8.1"), chosen("debian-2.8.1-s390x")
+    empty = hostile.sample(zlib.compress(bytes(1_021_960)), zlib.compress(b""), 0)
+    data = header("2.8.1") + mine.data + other.data
+    assert (len(data), "lab-guest") in given(data + empty)
+
+
+class BadSector(io.BytesIO):
+    """A log of which 512 bytes cannot be read."""
+
+    def __init__(self, data: bytes, begin: int) -> None:
+        super().__init__(data)
+        self._bad = range(begin, begin + 512)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The same, or an error."""
+        begin = self.tell()
+        data = super().read(size)
+        if begin < self._bad.stop and self._bad.start < begin + len(data):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return data
+
+
+def test_samples_near_a_bad_sector() -> None:
+    samples = corpus.pristine("2.8.1")
+    offsets = list(accumulate((len(each.data) for each in samples), initial=480))
+    stream = BadSector(header("2.8.1") + b"".join(each.data for each in samples), offsets[2] - 2000)
+    found = [each.offset for each in RawLog(stream).samples() if each.whole]
+    assert found == [offsets[0], *offsets[2:-1]]
+
+
+def test_a_task_list_of_no_known_atop_is_not_looked_through_over_and_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Took 30 s for a log of 96 KB."""
+    looked_at = []
+
+    def counting(tasks: NDArray[np.void], second: int) -> NDArray[np.bool_]:
+        looked_at.append(len(tasks))
+        return plausible(tasks, second)
+
+    monkeypatch.setattr(recovery, "plausible", counting)
+    with pytest.raises(WrongParser):
+        RawLog(io.BytesIO(hostile.of_no_known_atop(2000, bytes(1000))))
+    assert sum(looked_at) < 4 * 2000
+
+
+def test_structures_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Took 25 ms for each sample of 120 bytes."""
+    data = hostile.of_no_known_atop(1, bytes(1000)) * 20
+    check(data, ())
+    monkeypatch.setattr(layout, "cstruct", None)
+    check(data, ())
+
+
+def test_records_that_share_a_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Took 1 s for 68 KB, and as much more for each further record of a kilobyte."""
+    inflated = []
+    whole = Recovery._whole  # noqa: SLF001  the only place where it is known
+
+    def counting(*arguments: Any) -> bytes | None:  # noqa: ANN401  handed on
+        data = whole(*arguments)
+        inflated.append(len(data or b""))
+        return data
+
+    monkeypatch.setattr(Recovery, "_whole", counting)
+    data = hostile.nested(60, 1 << 24)
+    with pytest.raises(WrongParser):
+        RawLog(io.BytesIO(data))
+    assert sum(inflated) < (1 << 27) + 1032 * len(data) + (1 << 24)
+
+
+@pytest.mark.parametrize("character", ["\u180e", "\U000e0041", "\u115f", "\u3164"], ids=ascii)
+def test_invisible_characters_are_shown(character: str) -> None:
+    assert texts.decode(f"a{character}b".encode()) != f"a{character}b"
