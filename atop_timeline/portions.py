@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from atop_timeline.events import Facts
 
-_FACTS_BYTES = 1 << 26
+_FACTS_BYTES = 1 << 25  # the store holds the texts of a chunk once for each column of texts
 _WINDOW_BYTES = 1 << 26
 _WINDOW_EVENTS = 50_000
 _ROW_BYTES = 700  # numbers as text, and the rest of a line

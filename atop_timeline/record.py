@@ -22,10 +22,12 @@ LAST_SECOND = 253_402_300_799
 MOST_TASK_BYTES = 96 << 20
 """More than atop can have in one sample: it skips what exits beyond 50 MiB (acctproc.h)."""
 
+MOST_INFLATION = 1032
+"""Of zlib, in bytes per byte; a stream's head and tail come on top."""
+
 BOOT = 0x0001
 """Flag of a record, rawlog.h: the first of a run of atop."""
 
-_MOST_INFLATION = 1032  # zlib's limit, plus a stream's head and tail
 _BLOBS = ("scomplen", "pcomplen", "ccomplen", "icomplen")  # in the order of the file
 _WINDOW_BYTES = 1 << 16
 _FREE_BYTES = 1 << 27
@@ -96,7 +98,7 @@ class Budget:
     """What may be inflated in search: as much as honest streams in a log of a size could hold, and no more."""
 
     def __init__(self, size: int) -> None:
-        self._left = _FREE_BYTES + _MOST_INFLATION * size
+        self._left = _FREE_BYTES + MOST_INFLATION * size
 
     @property
     def exhausted(self) -> bool:
@@ -144,7 +146,7 @@ def read_sample(data: Bytes, header: Header, offset: int) -> tuple[Sample, int, 
     place = start + lengths[0]
     count = announced(record)
     length = count * layout.tstat.itemsize
-    if length > min(MOST_TASK_BYTES, (lengths[1] + 1) * _MOST_INFLATION) or not could_hold(lengths[1], length):
+    if length > min(MOST_TASK_BYTES, (lengths[1] + 1) * MOST_INFLATION) or not could_hold(lengths[1], length):
         raise TornError(f"task list at offset {place}: {count} tasks in {lengths[1]} bytes are not possible")
     blob = data.read(place, lengths[1], "task list")
     tasks = _inflate(blob, length, f"task list at offset {place}")

@@ -34,6 +34,7 @@ from atop_timeline.layout import (
 from atop_timeline.plausible import plausible
 from atop_timeline.record import (
     LAST_SECOND,
+    MOST_INFLATION,
     MOST_TASK_BYTES,
     STREAM_START,
     Budget,
@@ -50,6 +51,7 @@ _MOST_SSTAT_BYTES = 1 << 22  # three times the largest
 _MOST_TSTAT_BYTES = 1 << 12
 _MOST_FAILURES = 64
 _MOST_TRACES = 1000
+_MOST_HEADERS = 8
 HEADER_HEAD = 12
 """Bytes by which a header is known: magic, version, and its length."""
 
@@ -151,7 +153,7 @@ class Recovery:
     def _owner(self, headers: Sequence[Header], offset: int, form: np.dtype[np.void]) -> Header | None:
         """Whose the record here is: the latest header's that fits, or a lost one's; None if it is not intact."""
         measured = self._measured(offset, form)
-        known = next((each for each in reversed(headers) if measured and _is_of(each, measured)), None)
+        known = next((each for each in reversed(headers[-_MOST_HEADERS:]) if measured and _is_of(each, measured)), None)
         if known:
             try:
                 read_sample(self._data, known, offset)
@@ -206,9 +208,9 @@ class Recovery:
         if not could_hold(length, most) or offset + length > self._data.size or self.budget.exhausted:
             return None
         inflater, data = isal_zlib.decompressobj(), b""
+        self.budget.spend(length + min(most, length * MOST_INFLATION))
         with suppress(TornError, isal_zlib.error):  # type: ignore[arg-type]  # it is an exception, but has no type
             data = inflater.decompress(self._data.read(offset, length, ""), most + 1)
-        self.budget.spend(length + len(data))
         return data if inflater.eof and not inflater.unused_data and len(data) <= most else None
 
     def _leads(self, begin: int, record_length: int) -> Iterator[tuple[int, np.dtype[np.void] | None]]:

@@ -8,6 +8,7 @@ import io
 import os
 import zlib
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -17,10 +18,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from atop_timeline import layout, recovery, texts
+from atop_timeline import extract, layout, plugins, recovery, texts
 from atop_timeline.errors import WrongParser
 from atop_timeline.plausible import plausible
 from atop_timeline.rawlog import RawLog
+from atop_timeline.record import Bytes
 from atop_timeline.recovery import Recovery
 from tests.fuzz import corpus, hostile
 from tests.fuzz.corpus import NAMES, all_pristine, chosen, header, small
@@ -184,6 +186,39 @@ def test_records_that_share_a_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WrongParser):
         RawLog(io.BytesIO(data))
     assert sum(inflated) < (1 << 27) + 1032 * len(data) + (1 << 24)
+
+
+def test_records_that_share_a_bomb_whose_checksum_is_wrong() -> None:
+    """Took as long."""
+    data = bytearray(hostile.nested(60, 1 << 24))
+    data[-1] ^= 1
+    search = Recovery(Bytes(io.BytesIO(data)))
+    with pytest.raises(WrongParser):
+        search.first_header()
+    assert search.budget.exhausted
+
+
+def test_records_behind_many_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Took 30 s for a log of 5 MB: 10,000 headers, then 4,000 records."""
+    compared = []
+    is_of = recovery._is_of  # noqa: SLF001  the only place where it is known
+
+    def counting(*arguments: Any) -> bool:  # noqa: ANN401  handed on
+        compared.append(arguments)
+        return is_of(*arguments)
+
+    monkeypatch.setattr(recovery, "_is_of", counting)
+    data = header("2.8.1") * 100 + b"damage" + hostile.of_no_known_atop(1, bytes(1000)) * 100
+    check(data, ())
+    assert len(compared) < 1000
+
+
+def test_a_sample_of_many_texts(tmp_path: Path) -> None:
+    """A log of 500 KB; also with letters only, from 100,000 tasks on, 1.6 MB."""
+    evidence = tmp_path / "atop_1"
+    evidence.write_bytes(hostile.of_many_texts(25_000))
+    with extract([str(evidence)]).timeline as made, (tmp_path / "out.csv").open("wb") as stream:
+        assert plugins.formatters()["timesketch"].write(made, stream) == 50_000
 
 
 @pytest.mark.parametrize("character", ["\u180e", "\U000e0041", "\u115f", "\u3164"], ids=ascii)

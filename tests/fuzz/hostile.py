@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 
 from atop_timeline.layout import load
+from tests.fuzz.corpus import header
 
 _MODULUS = 65521  # of adler32
 _PAD_BYTES = 640
@@ -29,6 +30,17 @@ def sample(sstat: bytes, tasks: bytes, count: int) -> bytes:
 def of_no_known_atop(count: int, task: bytes) -> bytes:
     """A sample that says as often as wanted what is no task of any atop."""
     return sample(zlib.compress(bytes(100)), zlib.compress(task * count, 9), count)
+
+
+def of_many_texts(count: int) -> bytes:
+    """A log of one sample whose tasks all have another name and another long command line."""
+    tasks = np.zeros(count, load("2.8", "x86-64").tstat)
+    gen, numbers = tasks["gen"], range(1, count + 1)
+    gen["pid"] = gen["tgid"] = numbers
+    gen["isproc"], gen["state"], gen["btime"] = 1, ord("S"), 1_795_404_000
+    gen["name"] = [b"x%d" % number for number in numbers]
+    gen["cmdline"] = [b"\x01\x02\xff\x1b" * 60 + b"%d" % number for number in numbers]
+    return header("2.8.1") + sample(b"", zlib.compress(tasks.tobytes(), 1), count)
 
 
 def nested(records: int, tasks_bytes: int) -> bytes:
