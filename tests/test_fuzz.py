@@ -25,15 +25,22 @@ from atop_timeline.rawlog import RawLog
 from atop_timeline.record import Bytes
 from atop_timeline.recovery import Recovery
 from tests.fuzz import corpus, hostile
+from tests.fuzz.compression import Member, check_compressed
 from tests.fuzz.corpus import NAMES, all_pristine, chosen, header, small
 from tests.fuzz.invariants import check, check_twice
 from tests.fuzz.mutations import MUTATIONS, mutated
 from tests.fuzz.timelines import check_timeline
+from tests.servers import PACK
 
 Plan = list[tuple[str, int]]
 
 names = st.sampled_from(NAMES)
 plans = st.lists(st.tuples(st.sampled_from(sorted(MUTATIONS)), st.integers(0, 2**32 - 1)), min_size=1, max_size=4)
+
+
+def fails(reason: str) -> pytest.MarkDecorator:
+    """A finding that is still open."""
+    return pytest.mark.xfail(reason=reason, strict=True)
 
 
 def repeatable(examples: int) -> settings:
@@ -102,6 +109,12 @@ def test_a_sample_behind_a_header_that_lacks_its_end(missing: int) -> None:
     assert given(head + first.data + second.data) == expected
 
 
+@fails("a first header is known by 4 bytes, not by 12")
+@pytest.mark.parametrize("left", [4, 11])
+def test_a_sample_behind_the_magic_alone(left: int) -> None:
+    assert given(header("2.8.1")[:left] + chosen("2.8.1")[0].data) == [(left, "")]
+
+
 @pytest.mark.parametrize("missing", [1, 300])
 def test_a_sample_behind_a_second_header_that_lacks_its_end(missing: int) -> None:
     data = small("2.3.0") + header("2.8.1")[:-missing]
@@ -123,6 +136,23 @@ def test_an_empty_sample_belongs_to_the_header_before_others_without_one() -> No
     empty = hostile.sample(zlib.compress(bytes(1_021_960)), zlib.compress(b""), 0)
     data = header("2.8.1") + mine.data + other.data
     assert (len(data), "lab-guest") in given(data + empty)
+
+
+@fails("to look into the rest of the gap for each of its samples takes up all that may be inflated")
+def test_intact_samples_between_many_damaged_ones() -> None:
+    """In a log of 9 MB whose every 700th sample was intact, one of these was lost."""
+    damaged, intact = bytearray(chosen("debian-2.8.1-s390x")[0].data), chosen("debian-2.8.1-s390x")[1].data
+    damaged[-1] ^= 1
+    data = header("debian-2.8.1-s390x") + (damaged * 700 + intact) * 3
+    assert sum(len(each.tasks) == 6 for each in RawLog(io.BytesIO(data)).samples() if each.whole) == 3
+
+
+@fails("a stream that breaks at once counts as if it had inflated to the most")
+def test_intact_samples_behind_records_that_lie() -> None:
+    """Behind 6 KB of these, nothing of a small log was found."""
+    lie = hostile.record(ndeviat=1, scomplen=20_000, pcomplen=1000) + b"\x78\x9c"
+    samples = b"".join(each.data for each in corpus.pristine("2.8.1"))
+    assert len(given(header("2.8.1") + b"damage" + lie * 60 + samples)) == 10
 
 
 class BadSector(io.BytesIO):
@@ -219,6 +249,14 @@ def test_a_sample_of_many_texts(tmp_path: Path) -> None:
     evidence.write_bytes(hostile.of_many_texts(25_000))
     with extract([str(evidence)]).timeline as made, (tmp_path / "out.csv").open("wb") as stream:
         assert plugins.formatters()["timesketch"].write(made, stream) == 50_000
+
+
+@fails("only once it is looked back for a member in a damaged one")
+def test_a_member_in_which_two_damaged_ones_end() -> None:
+    """zstd: frames whose first block, not compressed, is said to be longer than what is left of it."""
+    torn = [b"\x28\xb5\x2f\xfd\0\0" + (size << 3).to_bytes(3, "little") for size in (300, 200)]
+    intact = Member(PACK["zstd"](small("2.8.1")), small("2.8.1"))
+    check_compressed(b"".join(torn) + intact.packed, "zstd", [intact])
 
 
 @pytest.mark.parametrize("character", ["\u180e", "\U000e0041", "\u115f", "\u3164"], ids=ascii)

@@ -1,7 +1,6 @@
 """What must hold however a log is damaged."""
 
 import io
-import re
 import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
@@ -12,13 +11,11 @@ import numpy as np
 
 from atop_timeline.errors import UnknownLayout, WrongParser
 from atop_timeline.header import RAWHEADER_BYTES, Header
-from atop_timeline.layout import MAGICS
 from atop_timeline.rawlog import Damage, RawLog, Remark
 from atop_timeline.record import LAST_SECOND, Sample
 from tests.fuzz.corpus import Pristine
-from tests.fuzz.mutations import LENGTHS, Place, places
+from tests.fuzz.places import LENGTHS, MAGIC, Place, places
 
-_MAGIC = re.compile(b"|".join(map(re.escape, MAGICS)))
 _HEADER = "header"
 
 
@@ -110,7 +107,7 @@ def _assert_known_are_given(data: bytes, reading: Reading | None, known: Sequenc
 
 def _assert_proved_are_given(data: bytes, reading: Reading) -> None:
     """Each sample whose two streams are whole is given, where the only header is intact and at the start."""
-    if reading.headers[0].caveat or len(reading.headers) > 1 or len(_MAGIC.findall(data)) != 1:
+    if reading.headers[0].caveat or len(reading.headers) > 1 or len(MAGIC.findall(data)) != 1:
         return
     given = _whole(reading)
     for place in places(data):

@@ -4,10 +4,8 @@ A mutation takes a log and a source of chance and gives another log. Some know n
 know where samples are, and change lengths, counts, checksums and tasks while all around stays right.
 """
 
-import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from random import Random
 from typing import Any
@@ -15,78 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atop_timeline.errors import UnknownLayout, WrongParser
-from atop_timeline.header import RAWHEADER_BYTES, read_header
+from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.layout import MAGICS, VERSIONS, Layout, load
 from tests.fuzz import corpus
+from tests.fuzz.places import LENGTHS, MAGIC, Place, field, leaves, places, poked, rewritten, tasks_of, with_numbers
 
 Mutation = Callable[[bytes, Random], bytes]
 
 MOST_BYTES = 1 << 17
 """No mutation makes a longer log."""
 
-LENGTHS = ("scomplen", "pcomplen", "ccomplen", "icomplen")
-"""Fields of a record: how many bytes each of its blobs has, in the order of the file."""
-
-_MAGIC = re.compile(b"|".join(map(re.escape, MAGICS)))
-_STREAM = re.compile(b"\x78[\x01\x5e\x9c\xda]")
 _FIELDS_OF_HEADER = ("magic", "aversion", "rawheadlen", "rawreclen", "hertz", "sstatlen", "tstatlen", "pagesize")
 _TEXTS = (b"", b"\0", b"\xff", b"\x1b[2J", b"=cmd|' /C calc'!A1", "\u202e\u2028".encode(), b'",\r\n"', b"a" * 300)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A sample in a log: where its record, its blobs and its end are."""
-
-    layout: Layout
-    record: int
-    sstat: int
-    tasks: int
-    others: int
-    end: int
-
-    @property
-    def bounds(self) -> tuple[int, ...]:
-        """All of these offsets, in order."""
-        return self.record, self.sstat, self.tasks, self.others, self.end
-
-
-def places(data: bytes) -> list[Place]:
-    """The samples in a log whose two streams begin where their records say, whatever is in them."""
-    starts = [match.start() for match in _MAGIC.finditer(data)]
-    found: list[Place] = []
-    for begin, end in zip([0, *starts], [*starts, len(data)], strict=True):
-        found += _behind(data, _layout(data[begin : begin + RAWHEADER_BYTES]), begin, end)
-    return found
 
 
 def mutated(data: bytes, mutation: str, seed: int) -> bytes:
     """What one of `MUTATIONS` makes of a log."""
     return MUTATIONS[mutation](data, Random(seed))[:MOST_BYTES]
-
-
-def _layout(header: bytes) -> Layout:
-    try:
-        return read_header(header).layout
-    except (WrongParser, UnknownLayout):
-        return load("2.8", "x86-64")
-
-
-def _behind(data: bytes, layout: Layout, begin: int, end: int) -> Iterator[Place]:
-    length = layout.rawrecord.itemsize
-    for match in _STREAM.finditer(data, begin + length, end):
-        if match.start() - length >= begin:
-            place = _place(data, layout, match.start() - length)
-            if place and place.end <= end and _STREAM.match(data, place.tasks):
-                begin = place.end
-                yield place
-
-
-def _place(data: bytes, layout: Layout, offset: int) -> Place:
-    record = np.frombuffer(data, layout.rawrecord, 1, offset)[0]
-    lengths = [int(record[name]) if name in (record.dtype.names or ()) else 0 for name in LENGTHS]
-    ends = (offset + layout.rawrecord.itemsize + np.cumsum([0, *lengths])).tolist()
-    return Place(layout, offset, ends[0], ends[1], ends[2], ends[4])
 
 
 # Any bytes.
@@ -175,7 +118,7 @@ def _empty_samples(data: bytes, chance: Random) -> bytes:
     place = _some_place(data, chance)
     if place is None:
         return data
-    empty = _rewritten(data, place, zlib.compress(b""), {"ndeviat": 0})
+    empty = rewritten(data, place, zlib.compress(b""), {"ndeviat": 0})
     return data[: place.end] + empty * chance.choice((1, 2, 100)) + data[place.end :]
 
 
@@ -186,7 +129,7 @@ def _swallow(data: bytes, chance: Random) -> bytes:
         return data
     sstat = data[inner.record : inner.end]
     changed = {"scomplen": len(sstat)}
-    return data[: place.record] + _with(data, place, changed) + sstat + data[place.tasks :]
+    return data[: place.record] + with_numbers(data, place, changed) + sstat + data[place.tasks :]
 
 
 # Numbers of records and headers.
@@ -196,8 +139,8 @@ def _set_record_field(data: bytes, chance: Random) -> bytes:
     place = _some_place(data, chance)
     if place is None:
         return data
-    field = chance.choice(_leaves(place.layout.rawrecord))
-    return _poked(data, place.record, field, _extreme(data, chance))
+    field = chance.choice(leaves(place.layout.rawrecord))
+    return poked(data, place.record, field, _extreme(data, chance))
 
 
 def _set_length(data: bytes, chance: Random) -> bytes:
@@ -207,16 +150,16 @@ def _set_length(data: bytes, chance: Random) -> bytes:
         return data
     name = chance.choice([name for name in LENGTHS if name in (place.layout.rawrecord.names or ())])
     value = _point(data, chance) - chance.choice(place.bounds)
-    return data[: place.record] + _with(data, place, {name: value}) + data[place.sstat :]
+    return data[: place.record] + with_numbers(data, place, {name: value}) + data[place.sstat :]
 
 
 def _set_header_field(data: bytes, chance: Random) -> bytes:
-    offsets = [match.start() for match in _MAGIC.finditer(data) if match.start() + RAWHEADER_BYTES <= len(data)]
+    offsets = [match.start() for match in MAGIC.finditer(data) if match.start() + RAWHEADER_BYTES <= len(data)]
     if not offsets:
         return data
     offset = chance.choice(offsets)
     form = load(VERSIONS[-1], MAGICS[data[offset : offset + 4]]).rawheader
-    return _poked(data, offset, _field(form, chance.choice(_FIELDS_OF_HEADER)), _extreme(data, chance))
+    return poked(data, offset, field(form, chance.choice(_FIELDS_OF_HEADER)), _extreme(data, chance))
 
 
 # Streams.
@@ -239,7 +182,7 @@ def _change_stream(data: bytes, chance: Random) -> bytes:
         return data
     begin, end, name = chance.choice(((place.sstat, place.tasks, "scomplen"), (place.tasks, place.others, "pcomplen")))
     stream = _spoiled(data[begin:end], chance)
-    head = _with(data, place, {name: len(stream)})
+    head = with_numbers(data, place, {name: len(stream)})
     return data[: place.record] + head + data[place.sstat : begin] + stream + data[end:]
 
 
@@ -249,7 +192,7 @@ def _change_sstat(data: bytes, chance: Random) -> bytes:
     if place is None:
         return data
     stream = zlib.compress(bytes(chance.choice((0, 1, 1000, place.layout.sstat.itemsize, 5 << 20))))
-    return data[: place.record] + _with(data, place, {"scomplen": len(stream)}) + stream + data[place.tasks :]
+    return data[: place.record] + with_numbers(data, place, {"scomplen": len(stream)}) + stream + data[place.tasks :]
 
 
 def _bomb(data: bytes, chance: Random) -> bytes:
@@ -259,7 +202,7 @@ def _bomb(data: bytes, chance: Random) -> bytes:
     count = chance.choice((1, 1000, 30_000))
     stream = _zeros(count * place.layout.tstat.itemsize)
     announced = count + chance.choice((-1, 0, 0, 1))
-    return data[: place.record] + _rewritten(data, place, stream, {"ndeviat": announced}) + data[place.end :]
+    return data[: place.record] + rewritten(data, place, stream, {"ndeviat": announced}) + data[place.end :]
 
 
 def _grow(data: bytes, chance: Random) -> bytes:
@@ -267,10 +210,10 @@ def _grow(data: bytes, chance: Random) -> bytes:
     before, behind = 4 * chance.choice((0, 1, 10)), 4 * chance.choice((0, 1, 2, 50))
     parts, done = [], 0
     for place in places(data):
-        tasks = _tasks(data, place)
+        tasks = tasks_of(data, place)
         if tasks is not None and len(tasks):
             longer = np.pad(tasks, ((0, 0), (before, behind)), constant_values=chance.randrange(256))
-            parts += [data[done : place.record], _rewritten(data, place, zlib.compress(longer.tobytes()), {})]
+            parts += [data[done : place.record], rewritten(data, place, zlib.compress(longer.tobytes()), {})]
             done = place.end
     rest = b"".join([*parts, data[done:]])
     return rest if chance.randrange(4) == 0 else _lengthened(rest, before + behind)
@@ -346,81 +289,28 @@ def _some_place(data: bytes, chance: Random) -> Place | None:
     return chance.choice(found) if found else None
 
 
-@cache
-def _leaves(dtype: np.dtype[np.void]) -> list[tuple[int, np.dtype[Any]]]:
-    """Offset and type of each field that has no fields itself."""
-    found = []
-    for part, offset, *_ in (dtype.fields or {}).values():
-        base, shape = part.base, part.shape
-        if base.fields:
-            found += [(offset + inner, leaf) for inner, leaf in _leaves(base)]
-        else:
-            found += [(offset + number * base.itemsize, base) for number in range(int(np.prod(shape, dtype=int)))]
-    return found
-
-
-def _field(dtype: np.dtype[np.void], name: str) -> tuple[int, np.dtype[Any]]:
-    """Offset and type of a field."""
-    fields: Mapping[str, Any] = dtype.fields or {}
-    field_dtype, offset, *_ = fields[name]
-    return offset, field_dtype
-
-
 def _extreme(data: bytes, chance: Random) -> int:
     power = 1 << chance.randrange(64)
     return chance.choice((0, 1, -1, power, power - 1, -power, len(data), 253_402_300_799, chance.getrandbits(64)))
-
-
-def _poked(data: bytes, offset: int, field: tuple[int, np.dtype[Any]], value: int) -> bytes:
-    """A log in which a field of a structure at an offset has another value, cut to its width."""
-    inner, dtype = field
-    raw = (value % (1 << 8 * dtype.itemsize)).to_bytes(dtype.itemsize, "big" if dtype.byteorder == ">" else "little")
-    return data[: offset + inner] + raw + data[offset + inner + len(raw) :]
-
-
-def _with(data: bytes, place: Place, changed: dict[str, int]) -> bytes:
-    """The record of a sample with other numbers."""
-    record = data[place.record : place.sstat]
-    for name, value in changed.items():
-        form = place.layout.rawrecord
-        record = _poked(record, 0, _field(form, name if name in (form.names or ()) else "nlist"), value)
-    return record
-
-
-def _rewritten(data: bytes, place: Place, stream: bytes, changed: dict[str, int]) -> bytes:
-    """A sample with another task list."""
-    record = _with(data, place, {"pcomplen": len(stream)} | changed)
-    return record + data[place.sstat : place.tasks] + stream + data[place.others : place.end]
-
-
-def _tasks(data: bytes, place: Place) -> NDArray[np.uint8] | None:
-    """The bytes of the tasks of a sample, shape (n, bytes of one); None where they cannot be had."""
-    length = place.layout.tstat.itemsize
-    inflater = zlib.decompressobj()
-    try:
-        raw = inflater.decompress(data[place.tasks : place.others], 1 << 24)
-    except zlib.error:
-        return None
-    return None if len(raw) % length else np.frombuffer(raw, np.uint8).reshape(-1, length)
 
 
 def _with_tasks(
     data: bytes, chance: Random, change: Callable[[NDArray[np.uint8], Layout, Random], NDArray[np.uint8]]
 ) -> bytes:
     place = _some_place(data, chance)
-    tasks = _tasks(data, place) if place else None
+    tasks = tasks_of(data, place) if place else None
     if place is None or tasks is None:
         return data
     tasks = change(tasks, place.layout, chance)
     stream = zlib.compress(tasks.tobytes(), chance.choice((0, 1, 6, 9)))
-    return data[: place.record] + _rewritten(data, place, stream, {"ndeviat": len(tasks)}) + data[place.end :]
+    return data[: place.record] + rewritten(data, place, stream, {"ndeviat": len(tasks)}) + data[place.end :]
 
 
 def _disturbed(tasks: NDArray[np.uint8], layout: Layout, chance: Random) -> NDArray[np.uint8]:
     """Tasks in which some fields, of one or of all, have extreme values, odd texts or random bytes."""
     changed = tasks.copy()
     for _ in range(1 << chance.randrange(7)):
-        offset, dtype = chance.choice(_leaves(layout.tstat))
+        offset, dtype = chance.choice(leaves(layout.tstat))
         rows = slice(None) if chance.randrange(4) == 0 else slice(chance.randrange(len(tasks) + 1), None, 7)
         changed[rows, offset : offset + dtype.itemsize] = np.frombuffer(_value(dtype, chance), np.uint8)
     return changed
@@ -429,7 +319,7 @@ def _disturbed(tasks: NDArray[np.uint8], layout: Layout, chance: Random) -> NDAr
 def _value(dtype: np.dtype[Any], chance: Random) -> bytes:
     if dtype.kind == "S":
         return (chance.choice(_TEXTS) + _filling(dtype.itemsize, chance))[: dtype.itemsize]
-    return _poked(bytes(dtype.itemsize), 0, (0, dtype), _extreme(b"", chance))
+    return poked(bytes(dtype.itemsize), 0, (0, dtype), _extreme(b"", chance))
 
 
 def _multiplied(tasks: NDArray[np.uint8], layout: Layout, chance: Random) -> NDArray[np.uint8]:
@@ -461,6 +351,6 @@ def _lengthened(data: bytes, more: int) -> bytes:
     abi = MAGICS.get(data[:4])
     if abi is None or len(data) < RAWHEADER_BYTES:
         return data
-    offset, dtype = _field(load(VERSIONS[-1], abi).rawheader, "tstatlen")
+    offset, dtype = field(load(VERSIONS[-1], abi).rawheader, "tstatlen")
     known = int(np.frombuffer(data, dtype, 1, offset)[0])
-    return _poked(data, 0, (offset, dtype), known + more)
+    return poked(data, 0, (offset, dtype), known + more)
