@@ -1,0 +1,78 @@
+"""What every opener of evidence gives: trees of names and files, and streams of bytes.
+
+A tree is a file system of an image, a folder, or an archive. This is all that a search knows of them.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from atop_timeline.errors import EvidenceError
+
+
+class Kind(Enum):
+    """What a name stands for."""
+
+    FILE = "regular file"
+    FOLDER = "directory"
+    LINK = "symbolic link"
+    OTHER = "device, socket or pipe"
+
+
+class Entry(NamedTuple):
+    """A name in a directory of a tree.
+
+    `name` is as the tree has it, in UTF-8 where it is text; `readable` unless it could not be read, and a
+    made-up one stands for it. `size` is in bytes, `inode` None where the tree has no such numbers, `handle`
+    whatever the tree itself knows the entry by.
+    """
+
+    name: bytes
+    kind: Kind
+    size: int
+    inode: int | None
+    handle: Any
+    readable: bool = True
+
+
+class Source(Protocol):
+    """Bytes, wherever they lie; picklable, so that they may be read in another process."""
+
+    def open(self) -> BinaryIO:
+        """Return a seekable buffered reader; to open and to read it may raise `OSError`."""
+        ...
+
+
+class Tree(Protocol):
+    """The names and files of one file system, folder or archive; none of this raises but `EvidenceError`."""
+
+    @property
+    def name(self) -> str:
+        """Of the volume in its image, such as `p2` or `p3/vg-root`; empty where it is all of the evidence."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Such as `ext4 file system`, `folder`, `zip archive`."""
+        ...
+
+    @property
+    def is_rooted(self) -> bool:
+        """Whether this is a machine's volume: its paths are absolute, its symbolic links lead somewhere in it."""
+        ...
+
+    def top(self) -> Entry:
+        """The directory that all is in."""
+        ...
+
+    def entries(self, folder: Entry) -> Iterator[Entry | EvidenceError]:
+        """What is in a directory, without `.` and `..`; what cannot be read of it comes as an error between."""
+        ...
+
+    def target(self, link: Entry) -> bytes:
+        """What a symbolic link says."""
+        ...
+
+    def source(self, file: Entry) -> Source:
+        """The bytes of a regular file."""
+        ...
