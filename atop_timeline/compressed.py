@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
@@ -20,7 +21,9 @@ from isal import igzip_lib
 
 from atop_timeline.errors import EvidenceError
 from atop_timeline.kinds import kind_of
-from atop_timeline.search import READ_BYTES, Source, reason, sought
+from atop_timeline.notes import reason
+from atop_timeline.streams import READ_BYTES, sought
+from atop_timeline.trees import Source
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,8 +33,6 @@ else:
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_MOST_BYTES = 1 << 26
-_MOST_INFLATION = 100  # an atop log is made of zlib streams, hardly anything is left to gain
 _MOST_WINDOW_BITS = 27  # 128 MiB, as zstd itself; xz -9 needs 65 MiB
 _MEMORY_BYTES = 1 << 22
 _LOOK_BACK_BYTES = 1 << 20  # a bzip2 block has 900 KB: a member cut short by another is read that far into it
@@ -40,26 +41,57 @@ _MOST_LOSSES = 10_000
 _TOLD_LOSSES = 3
 
 
+class Promised(NamedTuple):
+    """What an archive says of what it holds: how many bytes, and their CRC-32."""
+
+    size: int
+    crc: int
+
+
 @dataclass(frozen=True)
 class Compressed:
-    """What is in a compressed file; `kind` is its kind, one of `KINDS`."""
+    """What is in a compressed file; `kind` is its kind, one of `KINDS` or `BARE_KINDS`."""
 
     source: Source
     kind: str
+    promised: Promised | None = None
 
     def open(self) -> io.BufferedReader:
         """See `decompressed`."""
-        return decompressed(self.source.open(), self.kind)
+        return decompressed(self.source.open(), self.kind, self.promised)
 
 
-def decompressed(stream: BinaryIO, kind: str) -> io.BufferedReader:
+def decompressed(stream: BinaryIO, kind: str, promised: Promised | None = None) -> io.BufferedReader:
     """What is in a seekable compressed stream, decompressed as far as is read; closes the stream when closed.
 
     A read that goes beyond the last byte raises `EvidenceError` if anything was lost; to seek never does.
     `read1()` and `peek()` give what there is before they raise. What was decompressed is kept, in memory or in
     a temporary file.
     """
-    return io.BufferedReader(_Decompressed(stream, kind), READ_BYTES)
+    return io.BufferedReader(_Decompressed(stream, _Members(stream, kind, _LOG, promised)), READ_BYTES)
+
+
+class Passing:
+    """What is in a compressed archive, once from front to back; nothing of it is kept."""
+
+    def __init__(self, stream: BinaryIO, kind: str) -> None:
+        self._members = _Members(stream, kind, _ARCHIVE)
+        self._pieces = self._members.pieces()
+        self._next = b""
+        self._losses = 0
+
+    @property
+    def failure(self) -> str:
+        """What was lost so far, in one line."""
+        return self._members.failure
+
+    def chunk(self) -> bytes:
+        """The bytes that come next; none at the end, and once where bytes before those to come are lost."""
+        piece, self._next = self._next or next(self._pieces, b""), b""
+        if piece and self._members.losses > self._losses:
+            self._losses, self._next = self._members.losses, piece
+            return b""
+        return piece
 
 
 class _Decompressor(Protocol):
@@ -71,10 +103,22 @@ class _Decompressor(Protocol):
 
 
 class _Format(NamedTuple):
-    """How to read members, and how to find one amid damage."""
+    """How to read members, and how to find one amid damage; None where one is all there is."""
 
     decompressor: Callable[[], _Decompressor]
-    member: re.Pattern[bytes]
+    member: re.Pattern[bytes] | None
+
+
+class _Limit(NamedTuple):
+    """How much may come out: this many bytes, and so many for each that goes in."""
+
+    least: int
+    inflation: int
+    whose: str
+
+
+_LOG = _Limit(1 << 26, 100, "no atop log does")  # it is made of zlib streams, hardly anything is left to gain
+_ARCHIVE = _Limit(1 << 35, 1100, "no archive of logs should")  # gzip reaches 1032
 
 
 def _gzip() -> _Decompressor:
@@ -89,14 +133,26 @@ def _zstd() -> _Decompressor:
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _MOST_WINDOW_BITS})
 
 
+def _deflate() -> _Decompressor:
+    return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
+
+
+def _lzma() -> _Decompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=1 << _MOST_WINDOW_BITS)
+
+
 _FORMATS = {
     "gzip": _Format(_gzip, re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL)),
     "xz": _Format(_xz, re.compile(rb"\xfd7zXZ\x00\x00[\x00-\x0f]")),
     "bzip2": _Format(bz2.BZ2Decompressor, re.compile(rb"BZh[1-9]1AY&SY")),
     "zstd": _Format(_zstd, re.compile(rb"\x28\xb5\x2f\xfd[\x00\x04 $@D`d\x80\x84\xa0\xa4\xc0\xc4\xe0\xe4]")),
+    "deflate": _Format(_deflate, None),
+    "lzma": _Format(_lzma, None),
 }
-KINDS = frozenset(_FORMATS)
+KINDS = frozenset(kind for kind, each in _FORMATS.items() if each.member)
 """What can be read, as `kind_of` names it."""
+BARE_KINDS = frozenset({*_FORMATS, "stored"}) - KINDS
+"""What can be read besides in archives, where other bytes tell how long it is."""
 
 _ERRORS: tuple[type[Exception], ...] = (
     igzip_lib.error,  # type: ignore[assignment]  # it is a class
@@ -110,10 +166,10 @@ _ERRORS: tuple[type[Exception], ...] = (
 class _Decompressed(io.RawIOBase):
     """The decompressed bytes, of which those that were asked for and all before them are kept."""
 
-    def __init__(self, stream: BinaryIO, kind: str) -> None:
+    def __init__(self, stream: BinaryIO, members: "_Members") -> None:
         super().__init__()
         self._stream = stream
-        self._members = _Members(stream, kind)
+        self._members = members
         self._pieces = self._members.pieces()
         self._spool = tempfile.SpooledTemporaryFile(_MEMORY_BYTES, buffering=0)  # noqa: SIM115  closed in close()
         self._kept = 0
@@ -191,19 +247,21 @@ _FINER = _Steps(1, 1 << 8), _Steps(1, 1)
 class _Members:
     """The members of a compressed file, one behind another, and what is lost of them."""
 
-    def __init__(self, stream: BinaryIO, kind: str) -> None:
+    def __init__(self, stream: BinaryIO, kind: str, limit: _Limit, promised: Promised | None = None) -> None:
         self._stream = stream
         self._kind = kind
+        self._limit = limit
+        self._promised = promised
         self._size = 0
         self._failed_at = 0
-        self._losses = 0
+        self.losses = 0
         self._told: list[str] = []
         self.stopped = ""
 
     @property
     def failure(self) -> str:
         """What was lost so far, in one line: the first losses, how many more, why it was not read further."""
-        more = f"{self._losses - _TOLD_LOSSES} more" if self._losses > _TOLD_LOSSES else ""
+        more = f"{self.losses - _TOLD_LOSSES} more" if self.losses > _TOLD_LOSSES else ""
         told = " / ".join(filter(None, [*self._told, more, self.stopped]))
         return f"{self._kind}: {told}" if told else ""
 
@@ -211,23 +269,42 @@ class _Members:
         """Decompressed bytes, none of them empty, up to a limit."""
         try:
             self._size = self._stream.seek(0, os.SEEK_END)
-            left = limit = _MOST_BYTES + _MOST_INFLATION * self._size
-            for piece in self._all():
+            left = limit = self._limit.least + self._limit.inflation * self._size
+            for piece in self._checked() if self._promised else self._all():
                 left -= len(piece)
                 if left < 0:
-                    self.stopped = f"inflates to more than {limit} bytes, which no atop log does; not read further"
+                    whose = self._limit.whose
+                    self.stopped = f"inflates to more than {limit} bytes, which {whose}; not read further"
                     return
                 yield piece
         except OSError as error:
             self.stopped = f"cannot be read: {reason(error)}"
 
+    def _checked(self) -> Iterator[bytes]:
+        found = Promised(0, 0)
+        for piece in self._all():
+            found = Promised(found.size + len(piece), zlib.crc32(piece, found.crc))
+            yield piece
+        if found != self._promised and self._promised and not self.losses:
+            size, crc = self._promised
+            self._lose(f"{size} bytes with CRC {crc:08x} expected, {found.size} with {found.crc:08x} found")
+
     def _all(self) -> Iterator[bytes]:
+        if self._kind in BARE_KINDS:
+            yield from self._member(0) if self._kind in _FORMATS else self._stored()
+            return
         offset = 0
         while (offset := self._next(offset)) < self._size:
-            if self._losses > _MOST_LOSSES:
+            if self.losses > _MOST_LOSSES:
                 self.stopped = f"not read further than offset {offset}"
                 return
             offset = yield from self._member(offset)
+
+    def _stored(self) -> Iterator[bytes]:
+        offset = 0
+        while piece := self._read(offset, _COARSE.out):
+            yield piece
+            offset += len(piece)
 
     def _next(self, offset: int) -> int:
         """Where a member begins: here, behind padding, or behind what is neither."""
@@ -251,9 +328,9 @@ class _Members:
 
     def _find(self, offset: int) -> int:
         """Where something begins that looks like a member; the end of the file if nothing does."""
-        size = _FEW_BYTES
-        while data := self._read(offset, size + 16):
-            if found := _FORMATS[self._kind].member.search(data):
+        size, pattern = _FEW_BYTES, _FORMATS[self._kind].member
+        while pattern and (data := self._read(offset, size + 16)):
+            if found := pattern.search(data):
                 return offset + found.start()
             offset, size = offset + size, min(2 * size, _COARSE.into)
         return self._size
@@ -288,8 +365,8 @@ class _Members:
         return found
 
     def _lose(self, what: str) -> None:
-        self._losses += 1
-        if self._losses <= _TOLD_LOSSES:
+        self.losses += 1
+        if self.losses <= _TOLD_LOSSES:
             self._told.append(what)
 
     def _read(self, offset: int, size: int) -> bytes:

@@ -1,138 +1,222 @@
-"""Atop logs in a piece of evidence: a disk image, a folder, or a log by itself.
+"""Atop logs in a piece of evidence: a disk image, a collection, a folder, a log by itself, or bytes to carve.
 
 Nothing is written to evidence; nothing that one volume, directory or file does hides the others: it becomes
 a `Problem`, and the rest goes on.
 """
 
 import os
-import re
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
-from atop_timeline.compressed import KINDS, Compressed
-from atop_timeline.errors import EvidenceError, UnknownLayout, WrongParser
-from atop_timeline.folders import Folder, HostFile, Single
-from atop_timeline.kinds import ewf_segment, kind_of, read_head
-from atop_timeline.layout import MAGICS
-from atop_timeline.rawlog import RawLog
-from atop_timeline.search import Candidate, Notes, Problem, Source, components, joined, reason
+from atop_timeline import openers
+from atop_timeline.compressed import decompressed
+from atop_timeline.errors import EvidenceError, UsageError
+from atop_timeline.hostfiles import HostFile, kept_input
+from atop_timeline.keys import Keys
+from atop_timeline.kinds import kind_of, read_head
+from atop_timeline.notes import Notes, Problem, joined, reason
+from atop_timeline.openers.archives import archive, is_archive
+from atop_timeline.openers.folders import FolderTree
+from atop_timeline.recognition import Unwrapped, unwrapped
+from atop_timeline.search import Candidate, Promise, Search, matters, places
+from atop_timeline.segments import distinct_paths, missing_segments
+from atop_timeline.streams import Hashed
 from atop_timeline.texts import decode
+from atop_timeline.trees import OPENERS, Image, Source, Tree, Volume
 
-__all__ = ["Evidence", "LogFile", "Problem", "distinct_paths", "open_evidence"]
+__all__ = ["Evidence", "LogFile", "Problem", "Wanted", "open_evidence"]
 
+STANDARD_INPUT = "-"
 _MOST_HEADLESS_BYTES = 1 << 30
 """In a larger file that is no disk image, samples without a header are not looked for."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look for in evidence, and how.
+
+    `log_paths` are globs of files (`**` crosses directories) to search besides atop's own places: from the
+    root of each volume, or below a folder at any depth. `scan` looks at every regular file. `carve` searches
+    raw bytes for samples that belong to no file any more. `volumes` names the volumes to search, by default
+    all. `opener` is one of `trees.OPENERS`.
+    """
+
+    log_paths: Sequence[str] = ()
+    scan: bool = False
+    carve: bool = False
+    volumes: Sequence[str] = ()
+    opener: str = OPENERS[0]
+    keys: Keys = field(default_factory=Keys)
 
 
 @dataclass(frozen=True)
 class LogFile:
     """A file that, once it is decompressed, begins as an atop raw log does, or has samples of one.
 
-    `volume` is dfVFS's location without its first slash (`p1`, `p1/lvm1`), empty without a partition table.
-    `path` is absolute in a volume, relative in a folder; symbolic links are resolved. What is not plain text
-    in names is escaped. `size` is in bytes, as it lies there. `users` maps user ids to names, from the log's own
-    machine.
+    `volume` is its volume's name (`p1`, `p1/lvm1`), empty without a partition table. `path` is absolute in a
+    volume, relative in a folder or archive; symbolic links are resolved. What is not plain text in names is
+    escaped. `size` is in bytes, as it lies there; `inode` None where there are none. `users` maps user ids to
+    names, from the log's own machine. `is_carved`: no file, but all bytes of a volume or disk, to be searched.
     """
 
     evidence: str
     volume: str
     path: str
     size: int
+    inode: int | None
     users: Mapping[int, str]
+    is_carved: bool
     _source: Source = field(repr=False)
+    _wrapping: str = field(repr=False, default="")
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it was given by itself."""
+        return not self.volume and os.path.basename(self.evidence) == self.path  # noqa: PTH119  a text, no path
+
+    @property
+    def allocation(self) -> str:
+        """As an event names it."""
+        return "carved" if self.is_carved else "allocated"
 
     @property
     def where(self) -> str:
         """Where it is, for messages; a log that was given by itself is named once."""
-        alone = not self.volume and os.path.basename(self.evidence) == self.path  # noqa: PTH119  a text, no path
-        return self.evidence if alone else joined(self.evidence, self.volume, self.path)
+        place = "(carved)" if self.is_carved else self.path
+        return self.evidence if self.is_alone else joined(self.evidence, self.volume, place)
 
     def open(self) -> BinaryIO:
         """Return a seekable buffered reader; to open and to read it may raise `OSError`."""
-        return self._source.open()
+        return self._unwrapped(self._source.open())
+
+    def open_hashed(self) -> tuple[BinaryIO, Hashed]:
+        """The same, and the SHA-256 of the file as it lies there."""
+        hashed = Hashed(self._source.open())
+        return self._unwrapped(hashed.reader), hashed
+
+    def _unwrapped(self, stream: BinaryIO) -> BinaryIO:
+        return decompressed(stream, self._wrapping) if self._wrapping else stream
+
+
+class _NoImageError(EvidenceError):
+    """Nothing speaks for a disk image in a file."""
+
+
+class _Contents(NamedTuple):
+    """What a piece of evidence is: a log by itself, or trees to search; bytes to carve; an image's volumes."""
+
+    log: Source | None = None
+    trees: Sequence[Tree] = ()
+    raw: Sequence[Volume] = ()
+    volumes: Sequence[Volume] = ()
 
 
 class Evidence:
-    """A disk image, a folder or a log, and the atop logs in it.
+    """A disk image, a collection, a folder or a log, and the atop logs in it.
 
-    `log_paths` are globs of files (`**` crosses directories) to search besides atop's own places: from the
-    root of each volume, or below a folder at any depth. Raises `EvidenceError` where nothing can be searched.
-    `problems` and `searched` (a short text per volume or folder) grow while `logs()` is consumed.
+    Raises `EvidenceError` where nothing can be searched. `name` is its path as text, `volumes` are those of an
+    image; `problems` and `searched` (a short text per volume or folder) grow while `logs()` is consumed.
     """
 
-    def __init__(self, path: str, log_paths: Sequence[str] = ()) -> None:
-        self.path = path
-        self._notes = Notes(decode(os.fsencode(path)))
+    def __init__(self, path: str, wanted: Wanted | None = None) -> None:
+        is_input = path == STANDARD_INPUT
+        self.path = kept_input() if is_input else path
+        self._wanted = wanted or Wanted()
+        self._notes = Notes("standard input" if is_input else decode(os.fsencode(path)))
+        self.name = self._notes.evidence
         self.problems, self.searched = self._notes.problems, self._notes.searched
         try:
-            self._finder = _finder(path, [_glob(log_path) for log_path in log_paths], self._notes)
-        except EvidenceError as error:
-            raise EvidenceError(f"{self._notes.evidence}: {error}") from error
+            self._contents = _contents(self.path, self._wanted, self._notes)
+        except (OSError, ValueError) as error:
+            raise EvidenceError(f"{self._notes.evidence}: {reason(error)}") from error
+        self.volumes = self._contents.volumes
 
     def logs(self) -> Iterator[LogFile]:
-        """Atop logs, each once: volume by volume, then by path in byte order."""
-        for found in self._finder.candidates():
-            source = self._log_in(found)
-            if source:
-                path = decode(found.path)
-                yield LogFile(self._notes.evidence, found.volume, path, found.size, found.users, source)
+        """Atop logs, each once: volume by volume, then by path in byte order; what is to be carved last."""
+        searches = [Search(tree, self._notes) for tree in self._contents.trees]
+        users = [search.users for search in searches if search.users is not None]
+        only_users = users[0] if len(users) == 1 else {}
+        for found in [*self._alone(), *self._found(searches, only_users)]:
+            log = self._log_in(found)
+            if log:
+                yield self._log_file(found, log.wrapping)
+        for raw in self._contents.raw:
+            if raw.source:
+                self._notes.note_searched(raw.name, "all bytes, for samples that belong to no file")
+                found = Candidate(raw.name, b"", raw.size, None, only_users, raw.source, Promise.NONE)
+                yield self._log_file(found, is_carved=True)
 
-    def _log_in(self, found: Candidate) -> Source | None:
-        """Where the magic is there, or at least samples where it ought to be, the log; if not, that is told."""
+    def _log_file(self, found: Candidate, wrapping: str = "", *, is_carved: bool = False) -> LogFile:
+        return LogFile(
+            self._notes.evidence,
+            found.volume,
+            decode(found.path),
+            found.size,
+            found.inode,
+            found.users,
+            is_carved,
+            found.source,
+            wrapping,
+        )
+
+    def _alone(self) -> Iterator[Candidate]:
+        if self._contents.log:
+            self._notes.note_searched("", "atop log")
+            name, size = os.fsencode(Path(self.name).name), Path(self.path).stat().st_size
+            yield Candidate("", name, size, None, {}, self._contents.log, Promise.NAME)
+
+    def _found(self, searches: Sequence[Search], users: Mapping[int, str]) -> Iterator[Candidate]:
+        """Candidates of all trees; /var, with its logs, is often another volume than /etc."""
+        wanted = places(self._wanted.log_paths)
+        wanted += [place for search in searches for place in search.log_places()]
+        for search in searches:
+            self._notes.note_searched(search.tree.name, search.tree.kind)
+            yield from search.candidates(wanted, users, scan=self._wanted.scan)
+
+    def _log_in(self, found: Candidate) -> Unwrapped | None:
+        """The file, if the magic is there, or at least samples where it ought to be; if not, that is told."""
         where = joined(found.volume, decode(found.path))
+        is_named = found.promise is Promise.NAME
         try:
-            log = _unwrapped(found.source)
-            if _begins_as_log(log) or (found.named and _has_samples(log)):
-                return log.source
+            log = unwrapped(found.source)
+            if log.begins_as_log or (is_named and log.has_samples):
+                return log
         except OSError as error:
             self._notes.tell(Problem(where, f"cannot be read: {reason(error)}", serious=True))
             return None
-        self._notes.tell(Problem(where, _no_log(log, named=found.named), serious=found.named))
+        if found.promise is not Promise.NONE:
+            what = f"{'named like an atop log, but' if is_named else 'no atop log:'} {log.description}"
+            self._notes.tell(Problem(where, what, serious=is_named))
         return None
 
 
-def open_evidence(paths: Sequence[str], log_paths: Sequence[str] = ()) -> list[Evidence]:
+def open_evidence(paths: Sequence[str], wanted: Wanted | None = None) -> list[Evidence]:
     """Open each piece of evidence among the paths, once; raises `EvidenceError` at the first that fails."""
-    return [Evidence(path, log_paths) for path in distinct_paths(paths)]
+    return [Evidence(path, wanted) for path in distinct_paths(paths)]
 
 
-def distinct_paths(paths: Sequence[str]) -> list[str]:
-    """Paths in their order, without repetitions, and without later segments of split images among them."""
-    given = {os.path.realpath(path) for path in paths}
-    first: dict[str, str] = {}
-    for path in paths:
-        real = os.path.realpath(path)
-        if given.isdisjoint(_first_segments(real)):
-            first.setdefault(real, path)
-    return list(first.values())
-
-
-class _Finder(Protocol):
-    """Knows one kind of evidence."""
-
-    def candidates(self) -> Iterator[Candidate]: ...
-
-
-def _finder(path: str, log_paths: list[list[str]], notes: Notes) -> _Finder:
+def _contents(path: str, wanted: Wanted, notes: Notes) -> _Contents:
+    if Path(path).is_dir():
+        return _Contents(trees=[FolderTree(path)])
+    head = _head_of_file(path)
+    source = HostFile(os.fsencode(path))
+    file = _unwrapped(source)
+    if file and file.begins_as_log:
+        return _Contents(source)
+    if is_archive(source):
+        is_wanted = partial(matters, wanted=places(wanted.log_paths), scan=wanted.scan)
+        return _Contents(trees=[archive(source, wanted.keys, is_wanted)])
     try:
-        if Path(path).is_dir():
-            return Folder(path, log_paths, notes)
-        head = _head_of_file(path)
-    except (OSError, ValueError) as error:
-        raise EvidenceError(reason(error)) from error
-    if _is_log(path, _begins_as_log):
-        return Single(path, notes)
-    from atop_timeline.images import Image  # noqa: PLC0415  dfVFS takes 24 of 184 ms to start (45 cold)
-
-    try:
-        return Image(path, head, log_paths, notes)
-    except EvidenceError:
-        if Path(path).stat().st_size > _MOST_HEADLESS_BYTES or not _is_log(path, _has_samples):
-            raise
-        return Single(path, notes)
+        return _in_image(path, head, wanted, notes)
+    except _NoImageError:
+        is_small = Path(path).stat().st_size <= _MOST_HEADLESS_BYTES
+        if file and not kind_of(head) and is_small and _has_samples(file):
+            return _Contents(source)
+        raise
 
 
 def _head_of_file(path: str) -> bytes:
@@ -146,76 +230,70 @@ def _head_of_file(path: str) -> bytes:
     return head
 
 
-def _glob(path: str) -> list[str]:
-    """Components of a glob of files: a last `**` stands for whatever is below."""
-    parts = components(path)
-    return [*parts, "*"] if parts[-1:] == ["**"] else parts
-
-
-class _Unwrapped(NamedTuple):
-    """A file's own bytes, what they begin with, and what kind of compression lay around them."""
-
-    source: Source
-    head: bytes
-    wrapping: str
-
-
-def _unwrapped(source: Source) -> _Unwrapped:
-    """Raises `OSError` where not even a magic can be read."""
-    with source.open() as stream:
-        head = stream.read(512)
-    wrapping = kind_of(head)
-    if wrapping not in KINDS:
-        return _Unwrapped(source, head, "")
-    inner = Compressed(source, wrapping)
-    with inner.open() as stream:
-        return _Unwrapped(inner, stream.read(4) + stream.peek()[:508], wrapping)
-
-
-def _is_log(path: str, test: Callable[[_Unwrapped], bool]) -> bool:
+def _unwrapped(source: Source) -> Unwrapped | None:
     try:
-        return test(_unwrapped(HostFile(os.fsencode(path))))
+        return unwrapped(source)
+    except OSError:
+        return None
+
+
+def _has_samples(file: Unwrapped) -> bool:
+    try:
+        return file.has_samples
     except OSError:
         return False
 
 
-def _begins_as_log(file: _Unwrapped) -> bool:
-    return file.head[:4] in MAGICS
+def _in_image(path: str, head: bytes, wanted: Wanted, notes: Notes) -> _Contents:
+    """The volumes of an image that are wanted, and all its bytes if it is to be carved."""
+    image = openers.opened(path, head, wanted.opener, wanted.keys)
+    volumes = _chosen(image.volumes, wanted.volumes)
+    unread = [volume for volume in volumes if not volume.tree]
+    trees = [volume.tree for volume in volumes if volume.tree]
+    if not trees and not wanted.carve:
+        raise (EvidenceError if any(volume.name for volume in unread) else _NoImageError)(
+            _nothing_readable(head, unread)
+        )
+    for what in missing_segments(path):
+        notes.tell(Problem("", what, serious=True))
+    for volume in unread:
+        is_serious = openers.is_serious(volume) and not (wanted.carve and not volume.name)
+        notes.tell(Problem(volume.name, _unread(volume), is_serious))
+    raw = _raw(image, volumes, wanted) if wanted.carve else []
+    return _Contents(trees=trees, raw=raw, volumes=image.volumes)
 
 
-def _has_samples(file: _Unwrapped) -> bool:
-    """Whether there are samples of a log whose header is lost."""
-    with file.source.open() as stream:
-        try:
-            RawLog(stream)
-        except (WrongParser, UnknownLayout):
-            return False
-    return True
+def _chosen(volumes: Sequence[Volume], names: Sequence[str]) -> list[Volume]:
+    """The volumes with these names, or inside one of these; `2` stands for `p2`."""
+    wanted = [f"p{name}" if name.isdigit() else name for name in names]
+    for name in wanted:
+        if not any(f"{volume.name}/".startswith(f"{name}/") for volume in volumes):
+            there = ", ".join(volume.name for volume in volumes if volume.name) or "none with a name"
+            raise UsageError(f"has no volume {name}; there are {there}")
+    return [
+        volume for volume in volumes if not wanted or any(f"{volume.name}/".startswith(f"{name}/") for name in wanted)
+    ]
 
 
-def _no_log(file: _Unwrapped, *, named: bool) -> str:
-    kind = kind_of(file.head)
-    begins = f"begins with {file.head[:4].hex(' ')} instead of the magic" if file.head else "is empty"
-    detail = f" ({kind})" if kind else ""
-    inside = f" what is in the {file.wrapping}" if file.wrapping else ""
-    return f"{'named like an atop log, but' if named else 'no atop log:'}{inside} {begins}{detail}"
+def _raw(image: Image, volumes: Sequence[Volume], wanted: Wanted) -> list[Volume]:
+    """What to carve: the whole disk, and what is not on it as it is; or the volumes that were chosen."""
+    if wanted.volumes:
+        return list(volumes)
+    with image.disk.open() as stream:
+        size = stream.seek(0, os.SEEK_END)
+    disk = Volume("", "disk", size, image.disk, None)
+    return [disk, *(volume for volume in volumes if volume.is_mapped)]
 
 
-def _first_segments(path: str) -> list[str]:
-    """Names of the first segment, if this path were a later segment of a split image."""
-    stem, _, suffix = path.rpartition(".")
-    firsts = [re.sub(r"-(flat|[fs]\d+)\.vmdk$", ".vmdk", path)]
-    if re.fullmatch(r"[0-9]{3,}", suffix) and int(suffix) > 0:  # fewer digits: a rotated log
-        firsts += [f"{stem}.{number:0{len(suffix)}d}" for number in (0, 1)]
-    elif re.fullmatch("a[a-z]+|A[A-Z]+", suffix):
-        firsts.append(f"{stem}.{suffix[0] * len(suffix)}")
-    elif _is_later_ewf(path):
-        firsts += [f"{stem}.{letter}{number}" for letter in "EeLlSs" for number in ("01", "x01")]
-    return [first for first in firsts if first != path]
+def _unread(volume: Volume) -> str:
+    return f"{volume.kind}, cannot be read" + (f": {volume.why}" if volume.why else "")
 
 
-def _is_later_ewf(path: str) -> bool:
-    try:
-        return Path(path).is_file() and ewf_segment(read_head(path)) > 1
-    except (OSError, ValueError):
-        return False
+def _nothing_readable(head: bytes, unread: Sequence[Volume]) -> str:
+    named = [volume for volume in unread if volume.name]
+    if named:
+        reasons = "; ".join(f"{volume.name} {_unread(volume)}" for volume in named)
+        return f"no file system in this image can be read: {reasons}"
+    kind = kind_of(head) or f"begins with {head[:4].hex(' ')}"
+    why = "".join(f": {volume.why}" for volume in unread if volume.why)
+    return f"neither a readable disk image, nor a collection, a folder or an atop log, but {kind}{why}"

@@ -1,16 +1,9 @@
 """What a file, an image or a volume is, as its own bytes tell."""
 
 import re
-import struct
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
+from atop_timeline.hostfiles import opened
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-VDI = "VirtualBox VDI"
 LOGLESS = frozenset({"swap", "zeros"})
 """Kinds of volumes that hold no files."""
 
@@ -20,14 +13,19 @@ _KINDS = (
     (0, b"\x28\xb5\x2f\xfd", "zstd"),
     *((0, bytes([low]) + b"\x2a\x4d\x18", "zstd") for low in range(0x50, 0x60)),  # frames to be skipped
     (0, b"BZh", "bzip2"),
-    (0, b"PK\x03\x04", "zip archive"),
+    *((0, magic, "zip archive") for magic in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08PK")),
     (257, b"ustar", "tar archive"),
-    (64, b"\x7f\x10\xda\xbe", VDI),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z archive"),
+    (0, b"Rar!\x1a\x07", "RAR archive"),
+    *((0, magic, "cpio archive") for magic in (b"070701", b"070702", b"070707", b"\xc7\x71")),
+    (0, b"!<arch>\n", "ar archive"),
+    (64, b"\x7f\x10\xda\xbe", "VirtualBox VDI"),
     (0, b"QFI\xfb", "qcow2"),
     (0, b"EVF\x09\x0d\x0a\xff\x00", "E01"),
     (0, b"LUKS\xba\xbe\x00\x01", "LUKS1, encrypted"),
     (0, b"LUKS\xba\xbe\x00\x02", "LUKS2, encrypted"),
     (3, b"-FVE-FS-", "BitLocker, encrypted"),
+    (424, b"\x3b\xd6\x67\x49\x29\x2e\xd8\x4a\x83\x99\xf6\xa3\x39\xe3\xd0\x01", "BitLocker To Go, encrypted"),
     (4086, b"SWAPSPACE2", "swap"),
     (512, b"LABELONE", "LVM physical volume"),
     (4096, b"\xfc\x4e\x2b\xa9", "Linux RAID member"),
@@ -44,7 +42,7 @@ HEAD_BYTES = 0x11000  # enough for every row
 
 def read_head(path: str) -> bytes:
     """The first `HEAD_BYTES` of a file, or all of a shorter one."""
-    with Path(path).open("rb") as stream:
+    with opened(path) as stream:
         return stream.read(HEAD_BYTES)
 
 
@@ -64,26 +62,3 @@ def ewf_segment(head: bytes) -> int:
         if head.startswith(signature):
             return int.from_bytes(head[offset : offset + size], "little")
     return 0
-
-
-def has_compressed_clusters(path: str, head: bytes) -> bool:
-    """Whether this is a qcow2 of version 3 that has compressed clusters.
-
-    qemu: docs/interop/qcow2.txt, "Cluster mapping". Raises OSError, ValueError or struct.error where it is
-    damaged.
-    """
-    if not head.startswith(b"QFI\xfb\x00\x00\x00\x03"):
-        return False
-    cluster_bits, l1_size, l1_offset, features = struct.unpack_from(">20xI12xIQ24xQ", head)
-    if cluster_bits not in range(9, 22) or l1_size > 1 << 22:  # qemu's own limits
-        raise ValueError(f"cluster_bits {cluster_bits}, l1_size {l1_size}")
-    words_per_entry = 2 if features & 1 << 4 else 1
-    with Path(path).open("rb") as stream:
-        l2_offsets = np.unique(_words(stream, l1_offset, l1_size * 8) & np.uint64(0x00FFFFFFFFFFFE00))
-        tables = (_words(stream, offset, 1 << cluster_bits) for offset in l2_offsets[l2_offsets != 0].tolist())
-        return any((table[::words_per_entry] & np.uint64(1 << 62)).any() for table in tables)
-
-
-def _words(stream: BinaryIO, offset: int, size: int) -> "NDArray[np.uint64]":
-    stream.seek(offset)
-    return np.frombuffer(stream.read(size), ">u8")

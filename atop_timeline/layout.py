@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from dissect.cstruct import Array, CharArray, Structure, cstruct  # type: ignore[import-untyped]  # no py.typed
+from dissect.cstruct import Array, CharArray, Structure, cstruct
 
 from atop_timeline.errors import UnknownLayout, WrongParser
 

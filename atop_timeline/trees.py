@@ -9,6 +9,9 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from atop_timeline.errors import EvidenceError
 
+OPENERS = ("auto", "dfvfs", "dissect")
+"""Who may open a disk image: dfVFS, and dissect where that fails; or one of them alone."""
+
 
 class Kind(Enum):
     """What a name stands for."""
@@ -61,8 +64,8 @@ class Tree(Protocol):
         """Whether this is a machine's volume: its paths are absolute, its symbolic links lead somewhere in it."""
         ...
 
-    def top(self) -> Entry:
-        """The directory that all is in."""
+    def top(self) -> tuple[Entry, ...]:
+        """The directory that all is in, at the end; before it those around it, from the root, where they are known."""
         ...
 
     def entries(self, folder: Entry) -> Iterator[Entry | EvidenceError]:
@@ -76,3 +79,28 @@ class Tree(Protocol):
     def source(self, file: Entry) -> Source:
         """The bytes of a regular file."""
         ...
+
+
+class Volume(NamedTuple):
+    """A partition, a logical volume, or all of an image that has neither; what is in it where it was encrypted.
+
+    `name` is its tree's, `kind` what its own first bytes tell where it has no tree. `size` is in bytes.
+    `source` gives all of its bytes, decrypted; None where they cannot be had. `tree` is None where no file
+    system can be read, for the reason `why`. `is_mapped` where these bytes do not lie on the disk as they are
+    and in one piece: it was encrypted, or has several segments.
+    """
+
+    name: str
+    kind: str
+    size: int
+    source: Source | None
+    tree: Tree | None
+    why: str = ""
+    is_mapped: bool = False
+
+
+class Image(NamedTuple):
+    """A disk image: the bytes of the disk, and its volumes in the order of its tables."""
+
+    disk: Source
+    volumes: list[Volume]

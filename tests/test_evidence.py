@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from atop_timeline.errors import EvidenceError
-from atop_timeline.evidence import Evidence, Problem, distinct_paths, open_evidence
+from atop_timeline.evidence import Evidence, Problem, Wanted, open_evidence
+from atop_timeline.openers import dissected
 from tests import disks
 from tests.servers import BIG, LITTLE, PACK, TEST_DATA, found, sha256, write
 
@@ -31,7 +32,7 @@ ASKED = "named like an atop log, but begins with 74 65 78 74 instead of the magi
     ],
 )
 def test_what_only_looks_like_a_log_is_told(tmp_path: Path, name: str, data: bytes, what: str) -> None:
-    tree = write(tmp_path / "tree", {f"var/log/atop/{name}": data, "var/log/atop.log": b"x"})
+    tree = write(tmp_path / "tree", {f"var/log/atop/{name}": data, "var/log/other": b"x"})
     image = disks.ext4(tree, tmp_path / "disk.raw")
     for evidence, slash in ((Evidence(str(tree)), ""), (Evidence(str(image)), "/")):
         assert list(evidence.logs()) == []
@@ -54,7 +55,7 @@ def test_log_paths(tmp_path: Path, glob: str, names: list[str]) -> None:
     files = {"srv/mon/a.raw": LITTLE, "srv/mon/b": BIG, "srv/deep/er/c": LITTLE, "srv/.x/y": b"text"}
     tree = write(tmp_path / "tree", files)
     image = disks.ext4(tree, tmp_path / "disk.raw")
-    for evidence, slash in ((Evidence(str(tree), [glob]), ""), (Evidence(str(image), [glob]), "/")):
+    for evidence, slash in ((Evidence(str(tree), Wanted([glob])), ""), (Evidence(str(image), Wanted([glob])), "/")):
         assert [path for _, path, _ in found(evidence)] == [slash + name for name in names]
         told = [Problem(f"{evidence.path} {slash}srv/.x/y", ASKED, serious=True)] if glob == "/srv/**" else []
         assert evidence.problems == told
@@ -165,6 +166,24 @@ def vdi(image: Path) -> Path:
     return disks.qemu(random_text(image.with_suffix(".raw")), image, "vdi")
 
 
+def unfinished_vhdx(image: Path) -> Path:
+    return disks.vhdx_with_log(random_text(image.with_suffix(".raw")), image)
+
+
+def qcow2_on_another(image: Path) -> Path:
+    base = disks.qemu(random_text(image.with_suffix(".raw")), image.with_suffix(".base"), "qcow2")
+    disks.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base.name, image)
+    return image
+
+
+def lvm_of(tree: Path, image: Path) -> Path:
+    return disks.lvm_segments(image, disks.ext(tree, image.with_suffix(".ext4"), size_mib=8))
+
+
+def vdi_of(tree: Path, image: Path) -> Path:
+    return disks.qemu(disks.ext4(tree, image.with_suffix(".raw")), image, "vdi")
+
+
 def later_segment(image: Path) -> Path:
     raw = disks.random_bytes(image.with_suffix(".raw"), 3)
     return disks.ewf(raw, image.with_suffix(".E01"), "none", 1 << 20).with_suffix(".E02")
@@ -184,14 +203,16 @@ REFUSED: list[tuple[Callable[[Path], Path], str]] = [
     (nothing, ": No such file or directory"),
     (empty, ": empty"),
     (fifo, ": neither a file nor a folder"),
-    (gzipped, ": neither a readable disk image, nor a folder, nor an atop log, but gzip"),
-    (gzipped_image, ": neither a readable disk image, nor a folder, nor an atop log, but gzip"),
-    (random_text, ": neither a readable disk image, nor a folder, nor an atop log, but text"),
-    (disks.damaged_luks2, "nor an atop log, but LUKS2, encrypted"),
-    (compressed_qcow2, ": qcow2 with compressed clusters, which libqcow misreads: convert it with `qemu-img"),
+    (gzipped, ": neither a readable disk image, nor a collection, a folder or an atop log, but gzip"),
+    (gzipped_image, ": neither a readable disk image, nor a collection, a folder or an atop log, but gzip"),
+    (random_text, ": neither a readable disk image, nor a collection, a folder or an atop log, but text"),
+    (disks.damaged_luks2, "a folder or an atop log, but LUKS2, encrypted"),
+    (compressed_qcow2, ": qcow2 with compressed clusters, which libqcow misreads"),
     (compressed_qcow2_with_subclusters, ": qcow2 with compressed clusters"),
     (damaged_qcow2, ": damaged qcow2 image: cluster_bits 4294967295"),
-    (vdi, "nor an atop log, but VirtualBox VDI: convert it with `qemu-img convert -O raw`"),
+    (vdi, "a folder or an atop log, but VirtualBox VDI"),
+    (unfinished_vhdx, ": VHDX with changes that are only in its log: `qemu-img check"),
+    (qcow2_on_another, ": qcow2 with a backing file, which libqcow misreads"),
     (later_segment, ": segment 2 of a split image, open the first one"),
     (locked_disk, ": no file system in this image can be read: p1 LUKS2, encrypted, cannot be read: "),
 ]
@@ -201,9 +222,35 @@ REFUSED: list[tuple[Callable[[Path], Path], str]] = [
 def test_what_cannot_be_searched_is_refused(tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:
     path = str(make(tmp_path / "evidence"))
     with pytest.raises(EvidenceError) as raised:
-        Evidence(path)
+        Evidence(path, Wanted(opener="dfvfs"))
     assert str(raised.value).startswith(f"{path}: ")
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("make", [compressed_qcow2, vdi, disks.damaged_luks2, locked_disk])
+def test_the_second_opener_is_named_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Path]
+) -> None:
+    monkeypatch.setattr(dissected, "is_installed", lambda: False)
+    with pytest.raises(EvidenceError, match=r"pip install 'atop-timeline\[dissect\]' adds a second opener"):
+        Evidence(str(make(tmp_path / "evidence")))
+
+
+@pytest.mark.parametrize("make", [disks.btrfs, vdi_of, lvm_of])
+def test_an_image_that_cannot_be_opened_is_no_log_by_itself(
+    tree: Path, tmp_path: Path, make: Callable[[Path, Path], Path]
+) -> None:
+    """Though the bytes of whole samples are in it."""
+    image = make(tree, tmp_path / "image")
+    with pytest.raises(EvidenceError, match=r"neither a readable disk image|no file system in this image"):
+        Evidence(str(image), Wanted(opener="dfvfs"))
+
+
+def test_raw_segment_that_is_missing_is_told(tree: Path, tmp_path: Path) -> None:
+    first = disks.split(disks.ext4(tree, tmp_path / "raw"), tmp_path / "disk.001", 1 << 20)
+    first.with_suffix(".003").unlink()
+    evidence = Evidence(str(first))
+    assert evidence.problems[0] == Problem(evidence.path, "segment 3 of a split image is missing", serious=True)
 
 
 # Several paths.
@@ -214,23 +261,6 @@ def test_several_at_once(tree: Path, tmp_path: Path) -> None:
     together = open_evidence([*paths, paths[0], f"{tree}/../tree"])
     assert [evidence.path for evidence in together] == paths
     assert [len(found(evidence)) for evidence in together] == [2, 2, 1]
-
-
-@pytest.mark.parametrize(
-    ("names", "distinct"),
-    [
-        (["a.001", "a.002", "a.010", "b.002"], ["a.001", "b.002"]),
-        (["a.000", "a.001"], ["a.000"]),
-        (["a.aaa", "a.aab", "a.raw"], ["a.aaa", "a.raw"]),
-        (["a-flat.vmdk", "a-s001.vmdk", "a.vmdk", "b-flat.vmdk"], ["a.vmdk", "b-flat.vmdk"]),
-        (["atop.log.0", "atop.log.1", "atop.log.2"], ["atop.log.0", "atop.log.1", "atop.log.2"]),
-        (["a.E01", "a.E02", "a.raw"], ["a.E01", "a.E02", "a.raw"]),
-    ],
-    ids=["raw from 1", "raw from 0", "letters", "VMDK", "rotated logs", "named only like E01"],
-)
-def test_later_segments_are_no_evidence_of_their_own(tmp_path: Path, names: list[str], distinct: list[str]) -> None:
-    paths = [str(tmp_path / name) for name in names]
-    assert distinct_paths(paths) == [str(tmp_path / name) for name in distinct]
 
 
 def test_test_data_is_what_its_readme_says() -> None:

@@ -86,7 +86,7 @@ def test_image_in_test_data() -> None:
     home = f"{evidence.path} p1 /var/log/atop"
     text = "no atop log: begins with 41 54 4f 50 instead of the magic (text)"
     assert evidence.problems == [Problem(f"{home}/daily.log", text, serious=False)]
-    assert evidence.searched == [f"{evidence.path} p1: EXT file system"]
+    assert evidence.searched == [f"{evidence.path} p1: ext2/3/4 file system"]
 
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])

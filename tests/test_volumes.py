@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from atop_timeline.evidence import Evidence, Problem
+from atop_timeline.evidence import Evidence, Problem, Wanted
 from tests import disks
 from tests.servers import BIG, LITTLE, PASSWD, USERS, expected, found, write
 
@@ -49,7 +49,7 @@ def test_log_with_two_names_counts_once(tree: Path, tmp_path: Path) -> None:
     home = tree / "var/log/atop"
     (home / "atop_copy").hardlink_to(home / "atop_20260101")
     (home / "atop_link").symlink_to("atop_20260101")
-    evidence = Evidence(str(disks.ext4(tree, tmp_path / "disk.raw")), ["/var/log/atop/*", "/**/atop_2026*"])
+    evidence = Evidence(str(disks.ext4(tree, tmp_path / "disk.raw")), Wanted(["/var/log/atop/*", "/**/atop_2026*"]))
     assert found(evidence) == expected("")
     assert [path for _, path, _ in found(Evidence(str(tree)))] == [
         "var/log/atop/atop_20260101",
@@ -100,6 +100,14 @@ def test_users(tmp_path: Path, passwd: bytes, users: dict[int, str]) -> None:
     tree = write(tmp_path / "tree", {"etc/passwd": passwd, "var/log/atop/atop_1": LITTLE})
     assert [log.users for log in Evidence(str(tree)).logs()] == [users]
     assert [log.users for log in Evidence(str(disks.ext4(tree, tmp_path / "disk.raw"))).logs()] == [users]
+
+
+def test_longest_name_hides_no_log(tree: Path, tmp_path: Path) -> None:
+    (tree / "var/log/atop" / ("a" * 255)).write_bytes(b"text")
+    for make in (disks.ext4, disks.xfs):
+        evidence = Evidence(str(make(tree, tmp_path / make.__name__)))
+        assert found(evidence) == expected("")
+        assert not any(problem.serious for problem in evidence.problems)
 
 
 def test_hostile_name_hides_no_log(tree: Path, tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""Disk images that a library would misread without an error: never silently wrong bytes."""
+
+import struct
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atop_timeline.hostfiles import opened
+
+_VHDX_HEADERS = (1 << 16, 1 << 17)
+_VHDX_HEADER_BYTES, _VHDX_SEQUENCE, _VHDX_LOG = 64, slice(8, 16), slice(48, 64)
+_QCOW_WITH_FEATURES = 3
+_QCOW_EXTERNAL_DATA = 1 << 2
+
+
+def unfinished(path: str, head: bytes) -> str:
+    """Why nothing reads a disk image right as it is, and what helps; empty where nothing is known.
+
+    A VHDX has changes in its log where it was copied from a running machine: Microsoft, [MS-VHDX] 2.2.2 and 2.3.
+    """
+    if not head.startswith(b"vhdxfile"):
+        return ""
+    with opened(path) as stream:
+        stream.seek(_VHDX_HEADERS[0])
+        heads = stream.read(_VHDX_HEADERS[1] - _VHDX_HEADERS[0] + _VHDX_HEADER_BYTES)
+    found = [heads[offset - _VHDX_HEADERS[0] :][:_VHDX_HEADER_BYTES] for offset in _VHDX_HEADERS]
+    whole = (each for each in found if each.startswith(b"head") and len(each) == _VHDX_HEADER_BYTES)
+    current = max(whole, key=_sequence, default=b"")
+    what = "VHDX with changes that are only in its log: `qemu-img check -r all` on a copy finishes them"
+    return what if current[_VHDX_LOG].strip(b"\0") else ""
+
+
+def _sequence(vhdx_header: bytes) -> int:
+    return int.from_bytes(vhdx_header[_VHDX_SEQUENCE], "little")
+
+
+def misread(path: str, head: bytes) -> str:
+    """What dfVFS's libraries would give wrong bytes of, without an error; empty where nothing is known.
+
+    qemu: docs/interop/qcow2.txt, "Header". Raises OSError, ValueError or struct.error where it is damaged.
+    """
+    if not head.startswith(b"QFI\xfb"):
+        return ""
+    version, backing = struct.unpack_from(">4xIQ", head)
+    encryption = struct.unpack_from(">32xI" if version > 1 else ">36xI", head)[0]
+    features = struct.unpack_from(">72xQ", head)[0] if version >= _QCOW_WITH_FEATURES else 0
+    cases = (
+        (backing, "a backing file"),
+        (encryption, "encryption"),
+        (features & _QCOW_EXTERNAL_DATA, "its data in another file"),
+        (version >= _QCOW_WITH_FEATURES and _has_compressed_clusters(path, head), "compressed clusters"),
+    )
+    return next((f"qcow2 with {what}, which libqcow misreads" for case, what in cases if case), "")
+
+
+def _has_compressed_clusters(path: str, head: bytes) -> bool:
+    """Whether a qcow2 of version 3 has some; the same text, "Cluster mapping"."""
+    cluster_bits, l1_size, l1_offset, features = struct.unpack_from(">20xI12xIQ24xQ", head)
+    if cluster_bits not in range(9, 22) or l1_size > 1 << 22:  # qemu's own limits
+        raise ValueError(f"cluster_bits {cluster_bits}, l1_size {l1_size}")
+    words_per_entry = 2 if features & 1 << 4 else 1
+    with opened(path) as stream:
+        l2_offsets = np.unique(_words(stream, l1_offset, l1_size * 8) & np.uint64(0x00FFFFFFFFFFFE00))
+        tables = (_words(stream, offset, 1 << cluster_bits) for offset in l2_offsets[l2_offsets != 0].tolist())
+        return any((table[::words_per_entry] & np.uint64(1 << 62)).any() for table in tables)
+
+
+def _words(stream: BinaryIO, offset: int, size: int) -> NDArray[np.uint64]:
+    stream.seek(offset)
+    return np.frombuffer(stream.read(size), ">u8")

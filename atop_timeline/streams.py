@@ -1,0 +1,108 @@
+"""Bytes of evidence as Python's streams."""
+
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
+
+from atop_timeline.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+READ_BYTES = 1 << 18  # dfVFS is at its best from 64 KiB to 1 MiB
+
+
+def buffered(
+    read: Callable[[int, int], bytes], size: int, close: Callable[[], None] = lambda: None
+) -> io.BufferedReader:
+    """A stream of this size whose bytes at an offset, at most so many, another library reads.
+
+    `read` raises `OSError` where it cannot; that it gives nothing before the end is an `EvidenceError`.
+    """
+    return io.BufferedReader(_Positioned(read, size, close), READ_BYTES)
+
+
+class Hashed:
+    """A stream read through `reader`, and the SHA-256 of all of it, for which each byte is read once."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self._done = 0
+        self._failed = False
+        size = stream.seek(0, os.SEEK_END)
+        self.reader = buffered(self._read, size, stream.close)
+
+    def sha256(self) -> str | None:
+        """In hexadecimal digits; None where not all of it can be read. The stream must still be open."""
+        self._hash(sys.maxsize)
+        return None if self._failed else self._digest.hexdigest()
+
+    def _read(self, offset: int, size: int) -> bytes:
+        self._hash(offset)
+        self._stream.seek(offset)
+        data = self._stream.read(size)
+        if offset <= self._done < offset + len(data):
+            self._digest.update(memoryview(data)[self._done - offset :])
+            self._done = offset + len(data)
+        return data
+
+    def _hash(self, end: int) -> None:
+        """Hashes as far as this, what was passed over."""
+        try:
+            while not self._failed and self._done < end:
+                self._stream.seek(self._done)
+                data = self._stream.read(min(end - self._done, READ_BYTES))
+                self._digest.update(data)
+                self._done += len(data)
+                if not data:
+                    break
+        except OSError:
+            self._failed = True
+
+
+def sought(offset: int, whence: int, position: int, size: int) -> int:
+    """Where a seek leads in a file; raises ValueError before its start."""
+    place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: position, os.SEEK_END: size}[whence]
+    if place < 0:
+        raise ValueError(f"negative seek position {place}")
+    return place
+
+
+class _Positioned(io.RawIOBase):
+    """The position is kept here: libraries hand out one object for several readers of a file."""
+
+    def __init__(self, read: Callable[[int, int], bytes], size: int, close: Callable[[], None]) -> None:
+        super().__init__()
+        self._read = read
+        self._size = size
+        self._close = close
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._close()
+        super().close()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = sought(offset, whence, self._position, self._size)
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        size = min(len(view), max(self._size - self._position, 0))
+        data = self._read(self._position, size) if size else b""
+        if size and not data:
+            raise EvidenceError(f"offset {self._position}: nothing more, expected {self._size} bytes")
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
