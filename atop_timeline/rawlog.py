@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atop_timeline.blocks import Samples, blocks_of
 from atop_timeline.header import RAWHEADER_BYTES, Header
+from atop_timeline.leads import HEADER_HEAD
 from atop_timeline.record import BOOT, Bytes, Sample, TornError, has_time, read_sample
-from atop_timeline.recovery import HEADER_HEAD, Found, Recovery
+from atop_timeline.recovery import Found, Recovery
 from atop_timeline.salvage import Salvage
 
 NETATOP = 0x0004
@@ -22,8 +23,6 @@ GPU_STATISTICS = 0x0080
 CGROUPS = 0x0100
 """Flags of a record, rawlog.h: what of its tasks was measured."""
 
-_BLOCK_BYTES = 1 << 26
-_BLOCK_SAMPLES = 4096
 _PIECE_BYTES = 1 << 20
 
 
@@ -47,27 +46,6 @@ class Remark(NamedTuple):
     offset: int
     what: str
     serious: bool
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Consecutive samples of one log behind one header.
-
-    `first` is the number of the first in its log; `records`, `offsets`, `digests`, `caveats` and `parts`
-    (which are not whole) have one entry per sample, `tasks` and `sample` (each task's sample, as an index into
-    these) one per task.
-    """
-
-    header: Header
-    users: Mapping[int, str]
-    first: int
-    records: NDArray[np.void]
-    offsets: NDArray[np.int64]
-    digests: list[bytes]
-    caveats: list[str]
-    parts: NDArray[np.bool_]
-    tasks: NDArray[np.void]
-    sample: NDArray[np.int64]
 
 
 class RawLog:
@@ -121,30 +99,7 @@ class RawLog:
 
     def blocks(self) -> Iterator[Samples]:
         """The samples in blocks of some megabytes, for work by columns; the tasks of one give way to the next."""
-        first = size = 0
-        gathered: list[Sample] = []
-        buffer = np.empty(_BLOCK_BYTES, np.uint8)
-        for sample in self.samples():
-            tasks = sample.tasks.view(np.uint8)
-            if gathered and (
-                size + len(tasks) > len(buffer)
-                or len(gathered) == _BLOCK_SAMPLES
-                or sample.header is not gathered[0].header
-            ):
-                yield _block(self.users, first, gathered, buffer[:size])
-                first += len(gathered)
-                gathered, size = [], 0
-            if len(tasks) > len(buffer):
-                yield _block(self.users, first, [sample], tasks)
-                first += 1
-                del sample, tasks  # likewise
-                continue
-            end = size + len(tasks)
-            buffer[size:end] = tasks
-            gathered.append(replace(sample, tasks=buffer[size:end].view(sample.header.layout.tstat)))
-            size = end
-        if gathered:
-            yield _block(self.users, first, gathered, buffer[:size])
+        return blocks_of(self.samples(), self.users)
 
     def _reset(self) -> None:
         self.headers, self.damages, self.remarks = [self.header], list[Damage](), list[Remark]()
@@ -254,19 +209,3 @@ def _is_zeros(data: Bytes, begin: int, end: int) -> bool:
         return not any(data.read(at, min(end - at, _PIECE_BYTES), "").strip(b"\0") for at in offsets)
     except TornError:
         return False
-
-
-def _block(users: Mapping[int, str], first: int, samples: list[Sample], tasks: NDArray[np.uint8]) -> Samples:
-    header, counts = samples[0].header, [len(sample.tasks) for sample in samples]
-    return Samples(
-        header,
-        users,
-        first,
-        np.array([sample.record for sample in samples], header.layout.rawrecord),
-        np.array([sample.offset for sample in samples], np.int64),
-        [sample.digest for sample in samples],
-        ["; ".join(filter(None, (header.caveat, sample.caveat))) for sample in samples],
-        np.array([not sample.whole for sample in samples]),
-        tasks.view(header.layout.tstat),
-        np.repeat(np.arange(len(samples)), counts),
-    )

@@ -8,7 +8,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from isal import isal_zlib
@@ -28,8 +28,14 @@ MOST_INFLATION = 1032
 BOOT = 0x0001
 """Flag of a record, rawlog.h: the first of a run of atop."""
 
+NETATOP = 0x0004
+IO_STATISTICS = 0x0020
+GPU_STATISTICS = 0x0080
+CGROUPS = 0x0100
+"""Flags of a record, rawlog.h: what of its tasks was measured."""
+
 _BLOBS = ("scomplen", "pcomplen", "ccomplen", "icomplen")  # in the order of the file
-_WINDOW_BYTES = 1 << 16
+_WINDOW_BYTES = 1 << 20
 _FREE_BYTES = 1 << 27
 _PIECE_BYTES = 1 << 10
 _SECTOR_BYTES = 1 << 9
@@ -43,10 +49,26 @@ class TornError(ValueError):
     """A record cannot be what atop wrote."""
 
 
+class Stream(Protocol):
+    """What is read of a file, as of any of Python's; each may raise `OSError`."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Go to a place, and tell where that is."""
+        ...
+
+    def read(self, size: int = ..., /) -> bytes:
+        """So many bytes from there on, fewer at the end."""
+        ...
+
+    def tell(self) -> int:
+        """Where that is now."""
+        ...
+
+
 class Bytes:
     """The bytes of a log, anywhere in it."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     @cached_property
@@ -89,9 +111,9 @@ class Bytes:
         try:
             return self.read(begin, end - begin, "")
         except TornError:
-            middle = (begin + end) // 2
-            is_sector = end - begin <= _SECTOR_BYTES
-            return bytes(end - begin) if is_sector else self._part(begin, middle) + self._part(middle, end)
+            middle = (begin + end + _SECTOR_BYTES) // 2 // _SECTOR_BYTES * _SECTOR_BYTES
+            is_apart = begin < middle < end
+            return self._part(begin, middle) + self._part(middle, end) if is_apart else bytes(end - begin)
 
 
 class Budget:

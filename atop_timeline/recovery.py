@@ -6,35 +6,24 @@ lengths also tell which atop wrote it, so that samples are found behind a header
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from isal import isal_zlib
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from atop_timeline.errors import UnknownLayout, WrongParser
 from atop_timeline.header import RAWHEADER_BYTES, Header, header_of, in_place, read_header, shortened, without_header
 from atop_timeline.layout import (
-    ABIS,
-    MAGICS,
-    MOST_RECORD_BYTES,
-    VERSIONS,
     Layout,
     Lengths,
     inferred_layouts,
-    lengthened,
     lengths_of,
-    load,
     read_rawheader,
     release_of,
 )
+from atop_timeline.leads import HEADER_HEAD, MOST_SSTAT_BYTES, forms_of, headers, records
 from atop_timeline.plausible import plausible
 from atop_timeline.record import (
-    LAST_SECOND,
-    MOST_INFLATION,
     MOST_TASK_BYTES,
     STREAM_START,
     Budget,
@@ -47,13 +36,12 @@ from atop_timeline.record import (
 )
 
 _LEAST_WINDOW_BYTES, _MOST_WINDOW_BYTES = 1 << 13, 1 << 18  # most often the next record is near
-_MOST_SSTAT_BYTES = 1 << 22  # three times the largest
 _MOST_TSTAT_BYTES = 1 << 12
 _MOST_FAILURES = 64
 _MOST_TRACES = 1000
 _MOST_HEADERS = 8
-HEADER_HEAD = 12
-"""Bytes by which a header is known: magic, version, and its length."""
+_PEEK_BYTES = 1 << 10  # of a stream, before all of it is read
+_FIRST_STEP_BYTES = 1 << 16  # of inflating; each further one is four times as large
 
 
 class Found(NamedTuple):
@@ -74,7 +62,7 @@ class Found(NamedTuple):
         return self.offset + HEADER_HEAD if self.is_header else self.offset
 
 
-class _Measured(NamedTuple):
+class Measured(NamedTuple):
     """A record that proved itself, and what its streams hold."""
 
     byte_order: str
@@ -84,14 +72,22 @@ class _Measured(NamedTuple):
 
 
 class Recovery:
-    """A search for records and headers in one log; it ends where it costs more than honest data could."""
+    """A search for records and headers in one log; it ends where it costs more than honest data could.
 
-    def __init__(self, data: Bytes) -> None:
+    The budget is that of the whole log, unless another is given.
+    """
+
+    def __init__(self, data: Bytes, budget: Budget | None = None) -> None:
         self._data = data
-        self.budget = Budget(data.size)
+        self.budget = budget or Budget(data.size)
         self._failures = 0
         self.traces: list[int] = []
         """Where, in the last search, records began that did not prove themselves."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no more is looked for."""
+        return self.budget.exhausted or self._failures >= _MOST_FAILURES
 
     def first_header(self) -> Header:
         """The header at the start of the log, or what samples and the rest of it tell in its place.
@@ -123,8 +119,8 @@ class Recovery:
             return read_header(start, offset)
         except UnknownLayout:
             raw = read_rawheader(start)
-            for form in _forms(int(raw["rawreclen"])):
-                layout = self._layout(self._measured(offset + RAWHEADER_BYTES, form), release_of(raw))
+            for form in forms_of(int(raw["rawreclen"])):
+                layout = self.layout(self.measured(offset + RAWHEADER_BYTES, form), release_of(raw))
                 if layout:
                     return _inferred(raw, offset, layout)
         except WrongParser:
@@ -152,7 +148,7 @@ class Recovery:
 
     def _owner(self, headers: Sequence[Header], offset: int, form: np.dtype[np.void]) -> Header | None:
         """Whose the record here is: the latest header's that fits, or a lost one's; None if it is not intact."""
-        measured = self._measured(offset, form)
+        measured = self.measured(offset, form)
         known = next((each for each in reversed(headers[-_MOST_HEADERS:]) if measured and _is_of(each, measured)), None)
         if known:
             try:
@@ -165,18 +161,18 @@ class Recovery:
             if form.itemsize == headers[-1].layout.rawrecord.itemsize and len(self.traces) < _MOST_TRACES:
                 self.traces.append(offset)
             return None
-        layout = self._layout(measured, headers[-1].release)
+        layout = self.layout(measured, headers[-1].release)
         return without_header(offset, layout, _caveat(layout, _NO_HEADER)) if layout else None
 
     def _first_layout(self, record_length: int, release: str) -> Layout | None:
         """The layout that the first record which tells one has."""
         for offset, form in self._leads(0, record_length):
-            layout = form and self._layout(self._measured(offset, form), release)
+            layout = form and self.layout(self.measured(offset, form), release)
             if layout:
                 return layout
         return None
 
-    def _layout(self, measured: _Measured | None, release: str) -> Layout | None:
+    def layout(self, measured: Measured | None, release: str) -> Layout | None:
         """The layout in which all tasks of a record make sense."""
         if not measured or not measured.tasks or self._failures >= _MOST_FAILURES:
             return None
@@ -187,44 +183,71 @@ class Recovery:
         self._failures += 1
         return None
 
-    def _measured(self, offset: int, form: np.dtype[np.void]) -> _Measured | None:
+    def measured(self, offset: int, form: np.dtype[np.void]) -> Measured | None:
         """The record of this form here, if its streams prove it."""
         head = self._data.window(offset, offset + form.itemsize)
         if len(head) < form.itemsize or not has_time(record := np.frombuffer(head, form)[0]):
             return None
-        start, count, scomplen = offset + form.itemsize, announced(record), int(record["scomplen"])
-        sstat = self._whole(start, scomplen, _MOST_SSTAT_BYTES)
-        if not sstat:
-            return None
+        start, count = offset + form.itemsize, announced(record)
+        place = start + int(record["scomplen"])
         most = min(count * _MOST_TSTAT_BYTES, MOST_TASK_BYTES)
-        tasks = self._whole(start + scomplen, int(record["pcomplen"]), most)
+        tasks = self._whole(place, int(record["pcomplen"]), most)  # first: if any stream is torn, it is this
         if tasks is None or len(tasks) % max(count, 1):
             return None
+        sstat = self._whole(start, place - start, MOST_SSTAT_BYTES)
+        if not sstat:
+            return None
         lengths = Lengths(form.itemsize, len(tasks) // max(count, 1), len(sstat))
-        return _Measured(form["curtime"].str[0], lengths, int(record["curtime"]), tasks)
+        return Measured(form["curtime"].str[0], lengths, int(record["curtime"]), tasks)
+
+    def sstat_bytes(self, offset: int, form: np.dtype[np.void]) -> int:
+        """How much the first stream of the record of this form here holds, whatever follows; 0 if it is not whole."""
+        head = self._data.window(offset, offset + form.itemsize)
+        if len(head) < form.itemsize or not has_time(record := np.frombuffer(head, form)[0]):
+            return 0
+        return len(self._whole(offset + form.itemsize, int(record["scomplen"]), MOST_SSTAT_BYTES) or b"")
 
     def _whole(self, offset: int, length: int, most: int) -> bytes | None:
         """What a zlib stream holds, if it is whole, as long as it should be, and holds no more than `most`."""
         if not could_hold(length, most) or offset + length > self._data.size or self.budget.exhausted:
             return None
-        inflater, data = isal_zlib.decompressobj(), b""
-        self.budget.spend(length + min(most, length * MOST_INFLATION))
-        with suppress(TornError, isal_zlib.error):  # type: ignore[arg-type]  # it is an exception, but has no type
-            data = inflater.decompress(self._data.read(offset, length, ""), most + 1)
-        return data if inflater.eof and not inflater.unused_data and len(data) <= most else None
+        start = self._data.window(offset, offset + min(length, _PEEK_BYTES))
+        if not re.match(STREAM_START, start):
+            return None
+        try:
+            self.budget.spend(len(start))
+            isal_zlib.decompressobj().decompress(start, _FIRST_STEP_BYTES)
+            self.budget.spend(length)
+            return self._inflated(self._data.read(offset, length, ""), most)
+        except (TornError, isal_zlib.error):  # type: ignore[misc]  # the second is an exception, but has no type
+            return None
+
+    def _inflated(self, blob: bytes, most: int) -> bytes | None:
+        """All that a blob holds, by steps: most of what is broken breaks soon."""
+        inflater, parts, step = isal_zlib.decompressobj(), list[bytes](), _FIRST_STEP_BYTES
+        left = most + 1
+        while left and not inflater.eof:
+            self.budget.spend(min(step, left))
+            part = inflater.decompress(blob, min(step, left))
+            if not part and not inflater.eof:
+                return None
+            parts.append(part)
+            blob, left, step = inflater.unconsumed_tail, left - len(part), 4 * step
+        is_whole = inflater.eof and not inflater.unused_data and left
+        return b"".join(parts) if is_whole else None
 
     def _leads(self, begin: int, record_length: int) -> Iterator[tuple[int, np.dtype[np.void] | None]]:
         """Where headers (None) and records of any form may begin, in order."""
-        forms = _forms(record_length)
+        forms = forms_of(record_length)
         overlap = max(form.itemsize for form in forms) + 1
         base, size = begin, _LEAST_WINDOW_BYTES
         while base < self._data.size:
             data = self._data.window(base, base + size + overlap)
             window = np.frombuffer(data, np.uint8)
-            leads: list[tuple[int, np.dtype[np.void] | None]] = [(offset, None) for offset in _headers(window)]
+            leads: list[tuple[int, np.dtype[np.void] | None]] = [(offset, None) for offset in headers(window)]
             streams = np.array([match.start() for match in re.finditer(STREAM_START, data)], np.intp)
             for form in forms:
-                leads += [(offset, form) for offset in _records(window, streams - form.itemsize, form)]
+                leads += [(offset, form) for offset in records(window, streams, form).tolist()]
             for offset, kind in sorted(leads, key=lambda lead: lead[0]):
                 if self.budget.exhausted:
                     return
@@ -233,47 +256,7 @@ class Recovery:
             base, size = base + size, min(2 * size, _MOST_WINDOW_BYTES)
 
 
-_SHORTEST_STREAM = 8
-
-
-@cache
-def _forms(record_length: int) -> tuple[np.dtype[np.void], ...]:
-    """Records as all known versions and machines write them, each once; and of this length."""
-    known = [load(version, abi).rawrecord for abi in ABIS for version in (VERSIONS[-1], VERSIONS[0])]
-    if record_length <= MOST_RECORD_BYTES:
-        known += [lengthened(form, record_length) for form in known[::2] if form.itemsize < record_length]
-    by_shape = {(form["curtime"].str, form.itemsize): form for form in known}
-    return tuple(by_shape.values())
-
-
-def _headers(window: NDArray[np.uint8]) -> list[int]:
-    """Where in a window headers may begin, as magic and length tell."""
-    found: list[int] = []
-    for magic, abi in MAGICS.items():
-        length = np.frombuffer(np.array(RAWHEADER_BYTES, f"{ABIS[abi].byte_order}u2").tobytes(), np.uint8)
-        places = np.flatnonzero(window[:-HEADER_HEAD] == magic[0])
-        for offset, byte in enumerate([*magic, *[None] * 6, *length.tolist()]):
-            if byte is not None:
-                places = places[window[places + offset] == byte]
-        found += places.tolist()
-    return found
-
-
-def _records(window: NDArray[np.uint8], places: NDArray[np.intp], form: np.dtype[np.void]) -> list[int]:
-    """Which of some places in a window may begin a record, as its numbers tell."""
-    places = places[places >= 0]
-    if not len(places):
-        return []
-    records = sliding_window_view(window, form.itemsize)[places].view(form)[:, 0]
-    count = records["ndeviat" if "ndeviat" in (form.names or ()) else "nlist"]
-    sane = (records["curtime"] > 0) & (records["curtime"] <= LAST_SECOND) & (count <= MOST_TASK_BYTES)
-    sane &= (records["scomplen"] >= _SHORTEST_STREAM) & could_hold(records["scomplen"], _MOST_SSTAT_BYTES)
-    sane &= (records["pcomplen"] >= _SHORTEST_STREAM) & could_hold(records["pcomplen"], MOST_TASK_BYTES)
-    found: list[int] = places[sane].tolist()
-    return found
-
-
-def _is_of(header: Header, measured: _Measured) -> bool:
+def _is_of(header: Header, measured: Measured) -> bool:
     """Whether a record has the lengths and byte order of those behind a header."""
     layout = header.layout
     lengths = measured.lengths if measured.tasks else measured.lengths._replace(tstat=layout.lengths.tstat)

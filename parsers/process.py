@@ -5,8 +5,8 @@ What the fields of a task mean: photoproc.h, photoproc.c and deviate.c of atop.
 
 from collections.abc import Collection, Iterator
 
+from atop_timeline.blocks import Samples
 from atop_timeline.events import Column, Events, EventType, Kind
-from atop_timeline.rawlog import Samples
 from atop_timeline.timeline import Timeline
 
 from . import tstat
@@ -102,12 +102,12 @@ class ProcessParser:
 
 
 # `outlived` are live ones that are seen again behind an exit of their pid in their own sample: it was another's.
-_IN_LIFE = "PARTITION BY hostname, pid ORDER BY life_us, stage > 0, sample_id, stage, entry"
-_SAME_EXIT = "hostname, pid, btime, elaps, wait_status"
+_IN_LIFE = "PARTITION BY host, pid ORDER BY life_us, stage > 0, sample_id, stage, entry"
+_SAME_EXIT = "host, pid, btime, elaps, wait_status"
 _LIVES = f"""
 CREATE OR REPLACE TEMP TABLE lives AS
 WITH seen AS (
-    SELECT process_sightings.*, log_id, hostname
+    SELECT process_sightings.*, log_id, host
     FROM process_sightings JOIN origins USING (sample_id)
 ),
 numbered AS (
@@ -123,7 +123,7 @@ outlived AS (
     SELECT alive.sample_id, alive.entry, max(ended.time_us) AS after_us
     FROM once AS alive
     JOIN once AS ended ON ended.sample_id = alive.sample_id AND ended.pid = alive.pid
-    JOIN once AS later ON later.hostname = alive.hostname AND later.pid = alive.pid
+    JOIN once AS later ON later.host = alive.host AND later.pid = alive.pid
     WHERE NOT alive.is_exit AND NOT alive.is_zombie AND ended.is_exit AND NOT later.is_zombie
         AND later.sample_id <> alive.sample_id AND later.time_us >= alive.time_us
         AND abs(ended.btime - alive.btime) <= alive.btime_tolerance

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atop_timeline.blocks import Samples
 from atop_timeline.events import Events, EventType, Facts
 from atop_timeline.header import HERTZ
-from atop_timeline.rawlog import Samples
 from atop_timeline.record import LAST_SECOND
 from atop_timeline.texts import UNKNOWN, Texts
 

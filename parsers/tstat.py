@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atop_timeline import rawlog
+from atop_timeline import record
+from atop_timeline.blocks import Samples
 from atop_timeline.events import Column, Kind
 from atop_timeline.header import HERTZ
-from atop_timeline.rawlog import Samples
 
 KIB, SECTOR = 1024, 512
 
@@ -198,14 +198,14 @@ def _known(given: Given, values: NDArray[Any], block: Samples, rows: NDArray[np.
         case Given.POSITIVE:
             known = values > 0
         case Given.LIMIT:
-            known = _flagged(block, rows, rawlog.CGROUPS) & (block.tasks["gen"]["isproc"][rows] != 0) & (values >= -1)
+            known = _flagged(block, rows, record.CGROUPS) & (block.tasks["gen"]["isproc"][rows] != 0) & (values >= -1)
         case Given.IO:
-            known = _flagged(block, rows, rawlog.IO_STATISTICS) | _io_told_by_header(block)
+            known = _flagged(block, rows, record.IO_STATISTICS) | _io_told_by_header(block)
         case Given.NET:
-            known = _flagged(block, rows, rawlog.NETATOP) | _net_told_by_header(block)
+            known = _flagged(block, rows, record.NETATOP) | _net_told_by_header(block)
         case Given.GPU:
             used = np.isin(block.tasks["gpu"]["state"][rows], _GPU_USERS)
-            known = _flagged(block, rows, rawlog.GPU_STATISTICS) & used
+            known = _flagged(block, rows, record.GPU_STATISTICS) & used
     return known
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atop_timeline import rawlog
+from atop_timeline import blocks
 from atop_timeline.errors import UnknownLayout, WrongParser
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import Damage, RawLog, Remark
@@ -296,7 +296,7 @@ def test_a_log_that_atop_converted(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("block_bytes", [1, 200_000, 1 << 24])
 @pytest.mark.parametrize("name", NAMES)
 def test_blocks_hold_the_samples(name: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rawlog, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", block_bytes)
     assert list(of_blocks(RawLog(io.BytesIO(raw(name))))) == [
         (number, each.offset, each.digest, str(each.record), each.tasks.tobytes())
         for number, each in enumerate(samples(raw(name))[0])
