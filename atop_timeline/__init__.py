@@ -6,11 +6,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from atop_timeline.blocks import Samples
     from atop_timeline.errors import AtopTimelineError
     from atop_timeline.events import Event
     from atop_timeline.evidence import LogFile, open_evidence
     from atop_timeline.extraction import extract
-    from atop_timeline.rawlog import RawLog, Samples
+    from atop_timeline.rawlog import RawLog
     from atop_timeline.timeline import Timeline
 
 _HOMES = {
@@ -18,7 +19,7 @@ _HOMES = {
     "Event": "events",
     "LogFile": "evidence",
     "RawLog": "rawlog",
-    "Samples": "rawlog",
+    "Samples": "blocks",
     "Timeline": "timeline",
     "extract": "extraction",
     "open_evidence": "evidence",

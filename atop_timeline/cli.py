@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from types import FrameType
 
 from atop_timeline.errors import AtopTimelineError, UsageError
+from atop_timeline.trees import OPENERS
 
 DONE, FAILED, DAMAGED, INTERRUPTED = 0, 1, 3, 130  # 2 is argparse's own, for wrong arguments
 
@@ -24,7 +25,8 @@ exit status:
 
 examples:
   atop-timeline image.E01 -o timeline.csv
-  atop-timeline /mnt/disk1 web2.qcow2 atop_20261123 -o case.jsonl
+  atop-timeline /mnt/disk1 web2.qcow2 uac-web3.tar.gz atop_20261123 -o case.jsonl
+  atop-timeline --list image.E01
   atop-timeline image.E01 --from 2026-11-22T03:00 --to 2026-11-22T04:30 --only starts,exits -o - | less
 """
 
@@ -34,14 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if not options.sources and not options.list_formats:
-        parser.error("name at least one SOURCE: a disk image, a folder or an atop log")
+        parser.error("name at least one SOURCE: a disk image, a collection, a folder or an atop log")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if options.list_formats:
             return _list_formats()
         from atop_timeline import command  # noqa: PLC0415  heavy
 
-        return DONE if command.run(options) else DAMAGED
+        return DONE if (command.show if options.list else command.run)(options) else DAMAGED
     except UsageError as error:
         parser.error(str(error))
     except AtopTimelineError as error:
@@ -64,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_evidence(parser.add_argument_group("evidence"))
+    _add_keys(
+        parser.add_argument_group(
+            "locked volumes",
+            "Other users of this machine can see a command line. Better: files; ATOP_TIMELINE_PASSWORD and\n"
+            "ATOP_TIMELINE_RECOVERY_KEY in the environment; or to be asked on the terminal.",
+        )
+    )
     _add_selection(parser.add_argument_group("selection"))
     _add_output(parser.add_argument_group("output"))
     _add_messages(parser.add_argument_group("messages, on standard error"))
@@ -75,7 +84,8 @@ def _add_evidence(group: "argparse._ArgumentGroup") -> None:
         "sources",
         nargs="*",
         metavar="SOURCE",
-        help="disk image (E01, raw, qcow2, VMDK, VHD ...), folder or atop log",
+        help="disk image (E01, raw, qcow2, VMDK, VHD ...), collection (tar, zip), folder or atop log; - is a log on"
+        " standard input",
     )
     group.add_argument(
         "--log-path",
@@ -83,6 +93,33 @@ def _add_evidence(group: "argparse._ArgumentGroup") -> None:
         default=[],
         metavar="GLOB",
         help="further place of logs, such as '/srv/atop/*'; repeatable; /var/log/atop is always searched",
+    )
+    group.add_argument("--scan", action="store_true", help="looks at the first bytes of every file")
+    group.add_argument(
+        "--carve", action="store_true", help="searches all bytes of images, and of any other file, for deleted logs"
+    )
+    group.add_argument(
+        "--volumes",
+        "--partitions",
+        type=_names,
+        default=[],
+        metavar="NAMES",
+        help="volumes to search, by commas, such as p1,p3/lvm1; default: all; --list shows them",
+    )
+    group.add_argument("--opener", choices=OPENERS, default=OPENERS[0], help="library that opens images")
+    group.add_argument("--list", action="store_true", help="shows volumes and logs, and ends without a timeline")
+
+
+def _add_keys(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--password", action="append", default=[], metavar="TEXT", help="of LUKS or BitLocker; repeatable"
+    )
+    group.add_argument(
+        "--password-file", action="append", default=[], metavar="FILE", help="the same, in the first line of a file"
+    )
+    group.add_argument("--recovery-key", action="append", default=[], metavar="DIGITS", help="of BitLocker; repeatable")
+    group.add_argument(
+        "--key-file", action="append", default=[], metavar="FILE", help="of LUKS, or BitLocker's .BEK; repeatable"
     )
 
 
@@ -169,7 +206,7 @@ def _microseconds(moment: datetime) -> int:
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise argparse.ArgumentTypeError("names no kind of events")
+        raise argparse.ArgumentTypeError("names nothing")
     return names
 
 

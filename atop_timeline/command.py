@@ -1,18 +1,19 @@
 """One run of the command: evidence to timeline, timeline to file, and what there is to tell of it."""
 
 import json
-import os
 import time
 from argparse import Namespace
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from atop_timeline import output, plugins
+from atop_timeline import listing, output, plugins
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError, UsageError
-from atop_timeline.extraction import Extraction, LogReport, Report, extract
-from atop_timeline.output import STANDARD_OUTPUT
+from atop_timeline.evidence import Wanted
+from atop_timeline.extraction import Extraction, LogReport, Report, extract, survey
+from atop_timeline.keys import gathered
+from atop_timeline.output import check_apart
 from atop_timeline.plugins import Formatter
 from atop_timeline.rawlog import Damage
 from atop_timeline.summary import lines, summarize
@@ -26,11 +27,11 @@ _MOST_TOLD = 10
 def run(options: Namespace) -> bool:
     """Whether nothing was damaged or unreadable. Raises an `AtopTimelineError` where there is no result."""
     started = time.monotonic()
-    console = Console(quiet=options.quiet, verbose=options.verbose, color=not options.no_color)
+    console = _console(options)
     formatter = _formatter(options)
     only = _only(options)
     outputs = [path for path in (options.output, options.summary_json) if path]
-    _check_apart(outputs, options.sources)
+    check_apart(outputs, options.sources)
     for path in outputs:
         output.check(path, overwrite=options.overwrite)
     timeline, report = _extracted(options, only, console)
@@ -49,14 +50,23 @@ def run(options: Namespace) -> bool:
     return report.complete
 
 
-def _check_apart(outputs: Sequence[str], sources: Sequence[str]) -> None:
-    """Raises `UsageError` where an output would take the place of evidence or of the other output."""
-    taken = {os.path.realpath(source): source for source in sources}
-    for path in outputs:
-        real = STANDARD_OUTPUT if path == STANDARD_OUTPUT else os.path.realpath(path)
-        if real in taken:
-            raise UsageError(f"{path}: {taken[real]} is there; one file cannot be both")
-        taken[real] = path
+def show(options: Namespace) -> bool:
+    """Shows what is in the evidence; whether nothing was damaged or unreadable."""
+    console = _console(options)
+    with console.progress("reading", "MB", 1e6) as advance:
+        report = survey(options.sources, _wanted(options, console), lambda step: advance(step.done, step.total))
+    _tell(report, console)
+    console.show(listing.lines(report))
+    return report.complete
+
+
+def _console(options: Namespace) -> Console:
+    return Console(quiet=options.quiet, verbose=options.verbose, color=not options.no_color)
+
+
+def _wanted(options: Namespace, console: Console) -> Wanted:
+    keys = gathered(options.password, options.password_file, options.recovery_key, options.key_file, console.ask)
+    return Wanted(options.log_path, options.scan, options.carve, options.volumes, options.opener, keys)
 
 
 def _formatter(options: Namespace) -> Formatter:
@@ -89,7 +99,7 @@ def _extracted(options: Namespace, only: Collection[str] | None, console: Consol
     with console.progress("reading", "MB", 1e6) as advance:
         return extract(
             options.sources,
-            log_paths=options.log_path,
+            _wanted(options, console),
             only=only,
             period=(first, end),
             progress=lambda step: advance(step.done, step.total),

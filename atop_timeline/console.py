@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from getpass import getpass
 
 Advance = Callable[[int, int], None]
 """Told how much of how much is done."""
@@ -17,6 +18,7 @@ class Console:
     def __init__(self, *, quiet: bool, verbose: bool, color: bool) -> None:
         self._quiet = quiet
         self._verbose = verbose
+        self._asked: set[str] = set()
         self._terminal = sys.stderr.isatty()
         self._color = color and self._terminal and not os.environ.get("NO_COLOR")
 
@@ -39,6 +41,20 @@ class Console:
         if not self._quiet:
             for name, value in rows:
                 self._print(f"{self._styled(f'{name:10}', _BOLD)} {value}")
+
+    def show(self, lines: Iterable[str]) -> None:
+        """What was asked for: on standard output."""
+        for line in lines:
+            print(line)
+
+    def ask(self, volume: str) -> str | None:
+        """A password for a volume, unseen; None where no terminal is, or where nothing was answered."""
+        if not (sys.stdin and sys.stdin.isatty() and self._terminal) or volume in self._asked:
+            return None
+        answer = getpass(f"password of {volume or 'the image'} (empty: leave it locked): ", sys.stderr)
+        if not answer:
+            self._asked.add(volume)
+        return answer or None
 
     @contextmanager
     def progress(self, what: str, unit: str, scale: float) -> Iterator[Advance]:

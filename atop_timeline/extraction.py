@@ -1,6 +1,7 @@
 """Evidence in, a complete timeline out: the samples of every log through every parser."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -8,21 +9,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atop_timeline import plugins
+from atop_timeline.blocks import Samples
+from atop_timeline.carving import Carving
 from atop_timeline.errors import EvidenceError, UnknownLayout, WrongParser
 from atop_timeline.events import Events
-from atop_timeline.evidence import Evidence, LogFile, Problem, distinct_paths
+from atop_timeline.evidence import Evidence, LogFile, Problem, Wanted
 from atop_timeline.header import Header
 from atop_timeline.plugins import Parser
-from atop_timeline.rawlog import Damage, RawLog, Remark, Samples
+from atop_timeline.rawlog import Damage, RawLog, Remark
 from atop_timeline.record import LAST_SECOND
+from atop_timeline.segments import distinct_paths
+from atop_timeline.texts import decode
 from atop_timeline.timeline import ALL_TIME, SAMPLE, LogOrigin, Timeline
+from atop_timeline.trees import Volume
 
 
 @dataclass
 class LogReport:
     """What was read of a log, and what was lost; times are seconds since 1970 UTC.
 
-    `parts` is how many of the samples were saved in part.
+    `parts` is how many of the samples were saved in part. `sha256` is that of the file as it lies there, None
+    where not all of it can be read, or where it is no file.
     """
 
     file: LogFile
@@ -33,6 +40,15 @@ class LogReport:
     last: int | None = None
     damages: list[Damage] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    sha256: str | None = None
+
+    def count(self, samples: Samples) -> None:
+        """Add some samples that were read."""
+        times = samples.records["curtime"].astype(np.int64)
+        self.samples += len(times)
+        self.parts += int(samples.parts.sum())
+        self.first = min(int(times.min()), self.first if self.first is not None else LAST_SECOND)
+        self.last = max(int(times.max()), self.last or 0)
 
     @property
     def hostnames(self) -> list[str]:
@@ -47,11 +63,13 @@ class LogReport:
 
 @dataclass
 class Report:
-    """What was searched, found, read and lost."""
+    """What was searched, found, read and lost; `volumes` come with the evidence that they are in."""
 
     logs: list[LogReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     searched: list[str] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
+    volumes: list[tuple[str, Volume]] = field(default_factory=list)
     repeated_samples: int = 0
 
     @property
@@ -78,20 +96,20 @@ class Progress(NamedTuple):
 
 def extract(
     paths: Sequence[str],
+    wanted: Wanted | None = None,
     *,
-    log_paths: Sequence[str] = (),
     only: Collection[str] | None = None,
     period: tuple[int, int] = ALL_TIME,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Extraction:
-    """The timeline of all logs in some images, folders and logs.
+    """The timeline of all logs in some images, collections, folders and logs.
 
-    `log_paths` are globs of further places where logs may lie; `only` names the event types to make
-    (`starts`, `exits`, `observations`, `threads`); `period` is the first microsecond since 1970 to show and
-    the first one not to. What cannot be read is told in the report, and the rest goes on.
+    `only` names the event types to make (`starts`, `exits`, `observations`, `threads`); `period` is the first
+    microsecond since 1970 to show and the first one not to. What cannot be read is told in the report, and the
+    rest goes on.
     """
     report = Report()
-    logs = [log for path in distinct_paths(paths) for log in _logs(path, log_paths, report)]
+    logs = _all_logs(paths, wanted, report)
     parsers = plugins.parsers().values()
     types = [each for parser in parsers for each in parser.event_types]
     chosen = [each for each in types if (each.default if only is None else each.name in only)]
@@ -105,17 +123,68 @@ def extract(
     return Extraction(timeline, report)
 
 
-def _logs(path: str, log_paths: Sequence[str], report: Report) -> list[LogFile]:
-    """The logs of a piece of evidence; one that cannot be opened is told as a problem."""
-    try:
-        evidence = Evidence(path, log_paths)
-        logs = list(evidence.logs())
-    except EvidenceError as error:
-        report.problems.append(Problem(path, str(error).removeprefix(f"{path}: "), serious=True))
-        return []
-    report.problems += evidence.problems
-    report.searched += evidence.searched
+def survey(
+    paths: Sequence[str], wanted: Wanted | None = None, progress: Callable[[Progress], None] = lambda _: None
+) -> Report:
+    """The same report without a timeline: what is there, and how much of it can be read."""
+    report = Report()
+    for file, start in _in_turn(_all_logs(paths, wanted, report)):
+        _read(file, report, lambda _log, _samples: None, start, progress)
+    return report
+
+
+def _all_logs(paths: Sequence[str], wanted: Wanted | None, report: Report) -> list[LogFile]:
+    """The logs of all evidence; what cannot be opened is told as a problem."""
+    logs: list[LogFile] = []
+    for path in distinct_paths(paths):
+        try:
+            evidence = Evidence(path, wanted)
+        except EvidenceError as error:
+            name = decode(os.fsencode(path))
+            report.problems.append(Problem(name, str(error).removeprefix(f"{name}: "), serious=True))
+            continue
+        logs += evidence.logs()
+        report.evidence.append(evidence.name)
+        report.volumes += [(evidence.name, volume) for volume in evidence.volumes]
+        report.problems += evidence.problems
+        report.searched += evidence.searched
     return logs
+
+
+def _in_turn(logs: Sequence[LogFile]) -> Iterator[tuple[LogFile, Progress]]:
+    """Each log, and how far the reading is when it begins."""
+    total, done = sum(each.size for each in logs), 0
+    for file in logs:
+        yield file, Progress(done, total, file)
+        done += file.size
+
+
+def _read(
+    file: LogFile,
+    report: Report,
+    use: Callable[[LogReport, Samples], None],
+    start: Progress,
+    progress: Callable[[Progress], None],
+) -> None:
+    """Reads a log into a report, and hands its samples on."""
+    read = LogReport(file)
+    with ExitStack() as stack:
+        try:
+            stream, hashed = file.open_hashed()
+            stack.enter_context(stream)
+            log = Carving(stream, file.users) if file.is_carved else RawLog(stream, file.users)
+        except (WrongParser, UnknownLayout, OSError) as error:
+            report.problems.append(Problem(file.where, str(error), serious=True))
+            return
+        for samples in log.blocks():
+            read.count(samples)
+            use(read, samples)
+            progress(start._replace(done=start.done + min(log.position, file.size)))
+            del samples  # the next ones may be large
+        read.sha256 = None if file.is_carved else hashed.sha256()
+    read.headers, read.damages, read.remarks = log.headers, log.damages, log.remarks
+    if read.samples or not file.is_carved:
+        report.logs.append(read)
 
 
 @dataclass
@@ -128,51 +197,39 @@ class _Reading:
     report: Report
     progress: Callable[[Progress], None]
     log_id: int = -1
+    header: Header | None = None
 
     def read(self, logs: Sequence[LogFile]) -> None:
-        total, done = sum(each.size for each in logs), 0
-        for file in logs:
-            self._read_log(file, Progress(done, total, file))
-            done += file.size
+        for file, start in _in_turn(logs):
+            self.header = None
+            _read(file, self.report, self._use, start, self.progress)
         self.report.repeated_samples = self.timeline.complete()
         for parser in self.parsers:
             parser.finish(self.timeline)
 
-    def _read_log(self, file: LogFile, start: Progress) -> None:
-        with ExitStack() as stack:
-            try:
-                log = RawLog(stack.enter_context(file.open()), file.users)
-            except (WrongParser, UnknownLayout, OSError) as error:
-                self.report.problems.append(Problem(file.where, str(error), serious=True))
-                return
-            report = LogReport(file)
-            self.report.logs.append(report)
-            header = None
-            for samples in log.blocks():
-                if samples.header is not header:
-                    header = samples.header
-                    self._begin_log(file, header)
-                self._read_samples(samples, report)
-                self.progress(start._replace(done=start.done + min(log.position, file.size)))
-                del samples  # the next ones may be large
-            report.headers, report.damages, report.remarks = log.headers, log.damages, log.remarks
-
-    def _begin_log(self, file: LogFile, header: Header) -> None:
-        """What one header of a log began is a log to the timeline."""
-        self.log_id += 1
-        origin = LogOrigin(header.hostname, file.evidence, file.volume, file.path, f"atop {header.atop_version}")
-        self.timeline.add_log(self.log_id, origin)
-
-    def _read_samples(self, samples: Samples, report: LogReport) -> None:
-        times = samples.records["curtime"].astype(np.int64)
-        report.samples += len(times)
-        report.parts += int(samples.parts.sum())
-        report.first = min(int(times.min()), report.first if report.first is not None else LAST_SECOND)
-        report.last = max(int(times.max()), report.last or 0)
+    def _use(self, log: LogReport, samples: Samples) -> None:
+        if samples.header is not self.header:
+            self.header = samples.header
+            self._begin_log(log.file, samples.header)
         self.timeline.insert(self.log_id, _sample_events(samples))
         for parser in self.parsers:
             for events in parser.parse(samples, self.wanted):
                 self.timeline.insert(self.log_id, events)
+
+    def _begin_log(self, file: LogFile, header: Header) -> None:
+        """What one header of a log began is a log to the timeline."""
+        self.log_id += 1
+        origin = LogOrigin(
+            header.hostname,
+            "" if file.is_alone else file.evidence,
+            file.evidence,
+            file.volume,
+            None if file.is_carved else file.path,
+            file.inode,
+            file.allocation,
+            f"atop {header.atop_version}",
+        )
+        self.timeline.add_log(self.log_id, origin)
 
 
 def _sample_events(samples: Samples) -> Events:

@@ -4,12 +4,13 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from atop_timeline.errors import AtopTimelineError, OutputError
+from atop_timeline.errors import AtopTimelineError, OutputError, UsageError
+from atop_timeline.segments import first_segments
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -55,6 +56,19 @@ def check(path: str, *, overwrite: bool) -> None:
         raise OutputError(f"{path}: {'Not a directory' if target.parent.exists() else 'No such file or directory'}")
     if target.is_file() and not overwrite:
         raise OutputError(f"{path} exists already; --overwrite replaces it")
+
+
+def check_apart(outputs: Sequence[str], sources: Sequence[str]) -> None:
+    """Raises `UsageError` where an output would lie in evidence, take its place, or that of another output."""
+    taken = {os.path.realpath(source): source for source in sources}
+    for path in outputs:
+        real = path if path == STANDARD_OUTPUT else os.path.realpath(path)
+        if real in taken:
+            raise UsageError(f"{path}: {taken[real]} is there; one file cannot be both")
+        for place in (*first_segments(real), *map(str, Path(real).parents)):
+            if place in taken:
+                raise UsageError(f"{path}: belongs to the evidence {taken[place]}, to which nothing is written")
+        taken[real] = path
 
 
 @contextmanager

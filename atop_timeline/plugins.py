@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
+from atop_timeline.blocks import Samples
 from atop_timeline.events import Events, EventType
-from atop_timeline.rawlog import Samples
 from atop_timeline.timeline import Sink, Timeline
 
 

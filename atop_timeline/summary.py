@@ -1,6 +1,6 @@
 """What a run found, wrote and lost: for people, and as JSON."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ def summarize(report: Report, timeline: Timeline, written: Mapping[str, Any]) ->
     read = [each for each in report.logs if each.samples]
     times = [each for log in read for each in (log.first, log.last) if each is not None]
     return {
-        "hosts": sorted({hostname for each in read for hostname in each.hostnames if hostname}),
+        "hosts": [{"hostname": hostname, "evidence": evidence} for hostname, evidence in timeline.hosts()],
         "atop_versions": sorted({version for each in read for version in each.atop_versions}, key=_version),
         "first_sample": _iso(min(times, default=None)),
         "last_sample": _iso(max(times, default=None)),
@@ -34,7 +34,7 @@ def summarize(report: Report, timeline: Timeline, written: Mapping[str, Any]) ->
 def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The summary for people: what, and its value."""
     damaged = [each for each in summary["logs"] if each["damages"]]
-    yield "hosts", ", ".join(summary["hosts"]) or "not known"
+    yield "hosts", ", ".join(_host_names(summary["hosts"])) or "not known"
     yield "atop", ", ".join(summary["atop_versions"]) or "none"
     yield "samples", f"{summary['samples']:,} from {summary['first_sample']} to {summary['last_sample']}"
     if summary["repeated_samples"]:
@@ -51,6 +51,16 @@ def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "SHA-256", output["sha256"]
 
 
+def _host_names(hosts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of hosts, with their evidence where two have the same."""
+    names = [each["hostname"] for each in hosts]
+    return [
+        f"{each['hostname']} ({', '.join(each['evidence'])})" if names.count(each["hostname"]) > 1 else each["hostname"]
+        for each in hosts
+        if each["hostname"]
+    ]
+
+
 def _lost(summary: Mapping[str, Any]) -> str:
     return f"{summary['lost_samples']:,} samples lost, {summary['partial_samples']:,} saved in part"
 
@@ -60,7 +70,10 @@ def _log(report: LogReport) -> dict[str, Any]:
         "evidence": report.file.evidence,
         "volume": report.file.volume,
         "filename": report.file.path,
+        "inode": report.file.inode,
+        "allocation": report.file.allocation,
         "size": report.file.size,
+        "sha256": report.sha256,
         "hosts": report.hostnames,
         "atop_versions": report.atop_versions,
         "samples": report.samples,

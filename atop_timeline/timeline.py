@@ -40,9 +40,18 @@ _ENTRIES = 4096  # of a sample that are never parted
 _SAMPLE_BITS = 32
 _ORIGINS = f"""
 CREATE VIEW origins AS
-SELECT sample_id, logs.*, "offset", sample_interval, caveat,
+SELECT sample_id, logs.*, host, "offset", sample_interval, caveat,
     strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S+00:00') AS sample_time
-FROM samples JOIN logs ON log_id = sample_id >> {_SAMPLE_BITS}
+FROM samples JOIN logs ON log_id = sample_id >> {_SAMPLE_BITS} JOIN hosts USING (log_id)
+"""
+_HOSTS = """
+INSERT INTO hosts SELECT log_id, min(log_id) OVER (PARTITION BY hostname, disk) FROM logs
+"""
+_SAME_HOSTS = f"""
+SELECT DISTINCT list_sort(list(DISTINCT host)) AS hosts
+FROM samples JOIN hosts ON log_id = sample_id >> {_SAMPLE_BITS}
+GROUP BY digest_high, digest_low HAVING count(DISTINCT host) > 1
+ORDER BY hosts
 """
 _FORGET_COPIES = """
 DELETE FROM samples
@@ -51,10 +60,9 @@ WHERE sample_id NOT IN (SELECT min(sample_id) FROM samples GROUP BY digest_high,
 _FORGET_PARTS = f"""
 DELETE FROM samples WHERE sample_id IN (
     SELECT part.sample_id
-    FROM samples AS part JOIN logs AS of_part ON of_part.log_id = part.sample_id >> {_SAMPLE_BITS},
-        samples AS other JOIN logs AS of_other ON of_other.log_id = other.sample_id >> {_SAMPLE_BITS}
-    WHERE part.is_part AND NOT other.is_part AND part.time_us = other.time_us
-        AND of_part.hostname = of_other.hostname AND of_part.hostname <> ''
+    FROM samples AS part JOIN hosts AS of_part ON of_part.log_id = part.sample_id >> {_SAMPLE_BITS},
+        samples AS other JOIN hosts AS of_other ON of_other.log_id = other.sample_id >> {_SAMPLE_BITS}
+    WHERE part.is_part AND NOT other.is_part AND part.time_us = other.time_us AND of_part.host = of_other.host
 )
 """
 _ACCURACY = """
@@ -92,12 +100,19 @@ class Sink(Protocol):
 
 
 class LogOrigin(NamedTuple):
-    """Where a log was found and who wrote it: a row of the table `logs`."""
+    """Where a log was found and who wrote it: a row of the table `logs`.
+
+    `disk` is what it shares with other logs of its machine: hosts of one name with different ones are not the
+    same, unless they share a sample.
+    """
 
     hostname: str
+    disk: str
     evidence: str
     volume: str
-    filename: str
+    filename: str | None
+    inode: int | None
+    allocation: str
     atop_version: str
 
 
@@ -119,7 +134,9 @@ class Timeline:
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
         self._store = Store()
-        self._logs = self._store.table("logs", {"log_id": Kind.INTEGER, **dict.fromkeys(LogOrigin._fields, Kind.TEXT)})
+        kinds = dict.fromkeys(LogOrigin._fields, Kind.TEXT) | {"inode": Kind.INTEGER}
+        self._logs = self._store.table("logs", {"log_id": Kind.INTEGER, **kinds})
+        self._store.table("hosts", {"log_id": Kind.INTEGER, "host": Kind.INTEGER})
         stored = (*types, *staging)
         self._events = {each.name: self._store.table(each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
         names = dict.fromkeys(each.facts for each in stored)
@@ -143,7 +160,9 @@ class Timeline:
 
     def add_log(self, log_id: int, log: LogOrigin) -> None:
         """A log, by the number to which its samples and events refer."""
-        self._logs.add({"log_id": np.array([log_id]), **{name: [value] for name, value in log._asdict().items()}})
+        texts = {name: [value] for name, value in log._replace(inode=None)._asdict().items() if name != "inode"}
+        inode = np.ma.masked_array([log.inode or 0], [log.inode is None])
+        self._logs.add({"log_id": np.array([log_id]), "inode": inode, **texts})
 
     def insert(self, log_id: int, events: Events) -> None:
         """Events of one log; its samples are inserted likewise."""
@@ -163,7 +182,16 @@ class Timeline:
         """
         for table in (self._logs, self._texts, *self._facts.values(), *self._events.values()):
             table.flush()
+        self._tell_hosts_apart()
         return sum(int(self.execute(statement)[0][0]) for statement in (_FORGET_COPIES, _FORGET_PARTS))
+
+    def hosts(self) -> list[tuple[Any, ...]]:
+        """The name of each host that has samples, and the evidence that its logs were found in."""
+        return self.execute("""
+            SELECT hostname, list_sort(list(DISTINCT evidence))
+            FROM logs JOIN hosts USING (log_id)
+            GROUP BY hostname, host ORDER BY ALL
+        """)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; for `finish` of parsers, and for questions.
@@ -220,6 +248,16 @@ class Timeline:
         """A query for all events of a type with all that is known of them, in no order; good until the next `write`."""
         self._keep_all(event_type)
         return self._joined(event_type, _REST, Window(_FIRST, _LAST))
+
+    def _tell_hosts_apart(self) -> None:
+        """Numbers the hosts: one name and disk is one, and so are those that share a sample."""
+        self.execute(_HOSTS)
+        for (hosts,) in self.execute(_SAME_HOSTS):
+            numbers = ", ".join(map(str, hosts))
+            self.execute(f"""
+                UPDATE hosts SET host = (SELECT min(host) FROM hosts WHERE log_id IN ({numbers}))
+                WHERE host IN (SELECT host FROM hosts WHERE log_id IN ({numbers}))
+            """)
 
     def _with_pieces(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
         """SQL for the line of an event, over kept pieces where they last longer than the event."""

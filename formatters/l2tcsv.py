@@ -14,7 +14,7 @@ _HEADER = (
     b"date,time,timezone,MACB,source,sourcetype,type,user,host,short,desc,version,filename,inode,notes,format,extra\n"
 )
 _ACCESSED = frozenset({"Start Time"})  # plaso/output/mediator.py, GetMACBRepresentationFromDescriptions
-_RESERVED = frozenset({"filename", "hostname", "offset", "username"})  # plaso/output/l2t_csv.py
+_RESERVED = frozenset({"filename", "hostname", "inode", "offset", "username"})  # plaso/output/l2t_csv.py
 
 _ALWAYS_KNOWN = "atop_version"
 
@@ -43,7 +43,7 @@ def _line(event_type: EventType) -> Iterator[Piece]:
     yield Piece(Level.ORIGIN, f"{_value('hostname')} || ','")
     short, long = message.short_sql(event_type), message.long_sql(event_type)
     yield Piece(Level.FACTS, f"concat({_plain(short)}, ',', {_plain(long)}, ',2,')")
-    yield Piece(Level.ORIGIN, f"{_value('filename')} || ',-,-,atop,'")
+    yield Piece(Level.ORIGIN, f"{_value('filename')} || ',' || coalesce(CAST(inode AS VARCHAR), '-') || ',-,atop,'")
     yield from _extra(event_type, message.attributes())
 
 

@@ -161,7 +161,7 @@ NO_TIME = "is no time such as 2026-11-23 or 2026-11-23T14:30:00"
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "name at least one SOURCE: a disk image, a folder or an atop log"),
+        ([], "name at least one SOURCE: a disk image, a collection, a folder or an atop log"),
         ([LOG, "--format", "xlsx"], f"--format xlsx: there are {FORMATS}"),
         ([LOG, "--only", "starts,ends"], f"--only starts,ends: there are {TYPES}"),
         ([LOG, "--from", "yesterday"], f"argument --from: 'yesterday' {NO_TIME}"),
@@ -332,7 +332,9 @@ def test_log_path(tmp_path: Path) -> None:
         summary = tmp_path / f"summary{number}"
         output = ("-q", "-o", f"{summary}.csv", "--summary-json", str(summary))
         statuses.append(main([str(tmp_path / "disk"), *options, *output]))
-        hosts.append(json.loads(summary.read_bytes())["hosts"] if summary.exists() else [])
+        hosts.append(
+            [each["hostname"] for each in json.loads(summary.read_bytes())["hosts"]] if summary.exists() else []
+        )
     assert (statuses, hosts) == ([1, 0, 0], [[], ["lab-1-26"], ["lab-1-26", "lab-2-3-0"]])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import atop_timeline
 from atop_timeline import RawLog, extract, open_evidence
-from atop_timeline.evidence import Problem
+from atop_timeline.evidence import Problem, Wanted
 from atop_timeline.extraction import LogReport, Progress
 from atop_timeline.rawlog import Damage, Remark
 
@@ -145,7 +145,7 @@ def test_further_places_of_logs(tmp_path: Path) -> None:
     (tmp_path / "srv").mkdir()
     (tmp_path / "srv" / "recording").write_bytes(changed("2.8.1", 0, b""))
     for log_paths, count in (((), 0), (("/srv/*",), 1)):
-        made, report = extract([str(tmp_path)], log_paths=log_paths)
+        made, report = extract([str(tmp_path)], Wanted(log_paths))
         made.close()
         assert len(report.logs) == count
 

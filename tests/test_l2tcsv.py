@@ -14,43 +14,18 @@ from timesketch.lib.utils import read_and_validate_csv
 
 from atop_timeline.events import Column, EventType, Kind
 from atop_timeline.extraction import extract
-from atop_timeline.texts import decode
 from atop_timeline.timeline import LogOrigin, Timeline
-from tests.test_messages import (
-    ATTRIBUTE,
-    ENVIRONMENTS,
-    ROOT,
-    SPOKEN,
-    T0_US,
-    TYPES,
-    Known,
-    Told,
-    plaso,
-    timeline_of,
-    written,
-    written_elsewhere,
-)
+from tests.test_messages import ATTRIBUTE, ENVIRONMENTS, ROOT, SPOKEN, plaso, written_elsewhere
+from tests.timelines import EXIT, START, T0_US, TYPES, Known, Told, hostile, log_of, timeline_of, written
 
 SERVER = ROOT / "test_data" / "server.E01"
 ODD = ROOT / "test_data" / "logs" / "odd-2.13.0" / "atop_raw"
 HEADER = "date,time,timezone,MACB,source,sourcetype,type,user,host,short,desc,version,filename,inode,notes,format,extra"
-START, OBSERVATION, EXIT = TYPES["starts"], TYPES["observations"], TYPES["exits"]
 RAWS = (b"a,b", b"=1+1", b'"a","b"', b"a#b", b"a\n,\r\tb", b"\xff,\x1b", "\u2028,\U0001f600".encode(), b"\x1b" * 255)
 
 
-def hostile() -> Timeline:
-    """Every text in every column of text, in each event type."""
-    events = []
-    for event_type in (START, OBSERVATION, EXIT):
-        for number, raw in enumerate(RAWS):
-            values: dict[Kind, Any] = {Kind.TEXT: raw, Kind.NUMBER: -0.5, Kind.INTEGER: -number, Kind.FLAG: True}
-            known = {each.name: values[each.kind] for each in event_type.columns}
-            events.append(Told(event_type, known, T0_US + number * 1_700_000))
-    return timeline_of(events, LogOrigin(*[decode(b",a,\n\xe2\x80\xa8")] * 5))
-
-
 SOURCES: dict[str, Callable[[], Timeline]] = {
-    "hostile": hostile,
+    "hostile": lambda: hostile(RAWS, 1_700_000, log_of(b",a,\n\xe2\x80\xa8")),
     "server": lambda: extract([str(SERVER)]).timeline,
     **{
         name: lambda name=name: extract([str(ROOT / "test_data" / "logs" / name / "atop_raw")]).timeline  # type: ignore[misc]  # a default
@@ -78,7 +53,17 @@ def line_of(told: Told, *log: LogOrigin) -> dict[str, str]:
     return dict(zip(header.split(","), line.split(","), strict=True))
 
 
-RESERVED = {"hostname", "username", "filename", "offset", "data_type", "datetime", "timestamp", "timestamp_desc"}
+RESERVED = {
+    "hostname",
+    "username",
+    "filename",
+    "inode",
+    "offset",
+    "data_type",
+    "datetime",
+    "timestamp",
+    "timestamp_desc",
+}
 RESERVED |= {"message", "source_short", "source_long", "parser"}  # columns of their own, or none of the event's data
 
 
@@ -95,7 +80,7 @@ def plasos(event: dict[str, Any]) -> str:
         *(spoken["short_source"], spoken["source"], event["timestamp_desc"]),
         *(event.get("username", "-"), event.get("hostname", "-")),
         *(short if len(short) <= 80 else short[:77] + "...", long),
-        *("2", event.get("filename", "-"), "-", "-", "atop"),
+        *("2", event.get("filename", "-"), str(event.get("inode", "-")), "-", "atop"),
         "; ".join(sorted(f"{name}: {value}" for name, value in event.items() if name not in told)),
     ]
     return ",".join(each.replace(",", " ") for each in fields)
@@ -126,8 +111,9 @@ def test_line() -> None:
     with timeline_of([Told(EXIT, {**numbers, **texts}, T0_US + 999_999)]) as timeline:
         assert written(timeline, "l2tcsv").decode().splitlines()[1] == (
             "11/23/2026,03:33:40,UTC,....,LOG,atop process,Exit Time,root,server,Process: sh pid: 7 exit code: 3,"
-            "Process: sh pid: 7 user: root uid: 0 exit code: 3 lived: 2.7 s,2,/var/log/atop/atop_20261123,-,-,atop,"
-            "atop_version: atop 2.8; core_dumped: False; evidence: disk.E01; parent_command_line: sshd: a  b; "
+            "Process: sh pid: 7 user: root uid: 0 exit code: 3 lived: 2.7 s,2,/var/log/atop/atop_20261123,12,-,atop,"
+            "allocation: allocated; atop_version: atop 2.8; core_dumped: False; evidence: disk.E01; "
+            "parent_command_line: sshd: a  b; "
             "sample_interval: 600; sample_time: 2026-11-23T03:33:40+00:00; state: E; time_accuracy: second; volume: p1"
         )
 
@@ -139,7 +125,7 @@ def test_line_of_a_real_log() -> None:
         "11/23/2026,03:56:42,UTC,....,LOG,atop process,Exit Time,alice,lab-guest,"
         "Process: fx_setgid pid: 20136 exit code: 0 command: fx_setgid 3.9,"
         "Process: fx_setgid pid: 20136 parent: python3 ppid: 20073 user: alice uid: 1000 exit code: 0 lived: 3.96 s"
-        " command: fx_setgid 3.9,2,/var/log/atop/atop_20261121,-,-,atop,"
+        " command: fx_setgid 3.9,2,/var/log/atop/atop_20261121,22,-,atop,allocation: allocated; "
         f"atop_version: atop 2.8; core_dumped: False; evidence: {SERVER}; gid: 1001; is_new: False; is_process: True; "
         "major_faults: 0; minor_faults: 1; parent_command_line: /usr/bin/python3 /lab/harness/workload.py"
         " /lab/out/guest-2.8.1/truth.json /srv/fx 13; sample_interval: 2; sample_time: 2026-11-23T03:56:42+00:00; "
@@ -148,7 +134,7 @@ def test_line_of_a_real_log() -> None:
 
 
 def test_unknown_is_a_dash() -> None:
-    line = line_of(Told(START, {"pid": 7}), LogOrigin("", "", "", "", "atop 2.8"))
+    line = line_of(Told(START, {"pid": 7}), log_of(b"")._replace(atop_version="atop 2.8"))
     assert [line[name] for name in ("user", "host", "filename", "inode", "notes")] == ["-"] * 5
     assert line["extra"] == (
         "atop_version: atop 2.8; sample_interval: 600; sample_time: 2026-11-23T03:33:40+00:00; time_accuracy: second"
@@ -191,11 +177,11 @@ def test_time(time_us: int, date: str, time: str) -> None:
     ],
 )
 def test_text(raw: bytes, text: str) -> None:
-    line = line_of(Told(START, {"pid": 7, "username": raw, "executable": raw}), LogOrigin(*[decode(raw)] * 5))
+    line = line_of(Told(START, {"pid": 7, "username": raw, "executable": raw}), log_of(raw))
     assert (line["user"], line["host"], line["filename"]) == (text, text, text)
     assert line["desc"] == f"pid: 7 user: {text}"
     assert line["extra"] == (
-        f"atop_version: {text}; evidence: {text}; executable: {text}; sample_interval: 600;"
+        f"allocation: {text}; atop_version: {text}; evidence: {text}; executable: {text}; sample_interval: 600;"
         f" sample_time: 2026-11-23T03:33:40+00:00; time_accuracy: second; volume: {text}"
     )
 

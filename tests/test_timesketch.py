@@ -16,9 +16,9 @@ from timesketch.lib.utils import read_and_validate_csv, read_and_validate_jsonl
 
 from atop_timeline.events import ACCURACY, PROVENANCE, Kind
 from atop_timeline.extraction import extract
-from atop_timeline.texts import decode
 from atop_timeline.timeline import LogOrigin, Timeline
-from tests.test_messages import ENVIRONMENTS, T0_US, TYPES, Told, timeline_of, written, written_elsewhere
+from tests.test_messages import ENVIRONMENTS, written_elsewhere
+from tests.timelines import OBSERVATION, START, T0_US, TYPES, Told, hostile, log_of, timeline_of, written
 
 pytestmark = [  # of what Timesketch does
     pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.dropna"),
@@ -29,7 +29,6 @@ TEST_DATA = Path(__file__).parents[1] / "test_data"
 SERVER = TEST_DATA / "server.E01"
 ODD = TEST_DATA / "logs" / "odd-2.13.0" / "atop_raw"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-START, OBSERVATION, EXIT = TYPES["starts"], TYPES["observations"], TYPES["exits"]
 
 Event: TypeAlias = dict[str, Any]
 
@@ -67,16 +66,8 @@ TEXTS = [  # a text as a log has it, in JSON lines, in a cell of CSV
 MISSING = ("nan", "NaN", "null", "NULL", "None", "NA", "N/A")
 
 
-def hostile() -> Timeline:
-    """Every text in every column of text, and numbers of either sign, in each event type."""
-    raws = [param.values[0] for param in TEXTS] + [word.encode() for word in MISSING]
-    events = []
-    for event_type in (START, OBSERVATION, EXIT):
-        for number, raw in enumerate(raws):
-            values: dict[Kind, Any] = {Kind.TEXT: raw, Kind.NUMBER: -0.5, Kind.INTEGER: -number, Kind.FLAG: True}
-            known = {each.name: values[each.kind] for each in event_type.columns}
-            events.append(Told(event_type, known, T0_US + number * 98_418))
-    return timeline_of(events, LogOrigin(*[decode(b'=1+1,"\n\xe2\x80\xa8\\')] * 5))
+RAWS: list[Any] = [param.values[0] for param in TEXTS] + [word.encode() for word in MISSING]
+HOSTILE = b'=1+1,"\n\xe2\x80\xa8\\'
 
 
 def real() -> Timeline:
@@ -84,7 +75,7 @@ def real() -> Timeline:
     return extract([str(SERVER), *sorted(map(str, TEST_DATA.glob("logs/*/atop_raw")))]).timeline
 
 
-SOURCES: dict[str, Callable[[], Timeline]] = {"hostile": hostile, "real": real}
+SOURCES: dict[str, Callable[[], Timeline]] = {"hostile": lambda: hostile(RAWS, 98_418, log_of(HOSTILE)), "real": real}
 every_source = pytest.mark.parametrize("source", SOURCES)
 
 
@@ -188,9 +179,9 @@ def test_there_are_no_tags(source: str) -> None:
 
 @pytest.mark.parametrize(("raw", "text", "in_csv"), TEXTS)
 def test_text(raw: bytes, text: str, in_csv: str) -> None:
-    columns = ("process", "command_line", "username", *LogOrigin._fields)
+    columns = ("process", "command_line", "username", "hostname", "evidence", "volume", "filename", "atop_version")
     told = Told(OBSERVATION, {"pid": 1, "process": raw, "command_line": raw, "username": raw})
-    for found, expected in zip(of_one(told, LogOrigin(*[decode(raw)] * 5)), (in_csv, text, in_csv), strict=True):
+    for found, expected in zip(of_one(told, log_of(raw)), (in_csv, text, in_csv), strict=True):
         assert {name: found[name] for name in columns} == dict.fromkeys(columns, expected)
 
 
@@ -237,7 +228,8 @@ LINES = [  # of server.E01
         '"is_new": true, "openvz_container": 0, "openvz_pid": 0, "data_type": "linux:atop:process", '
         '"source_short": "LOG", "source_long": "atop process", "parser": "atop", '
         '"sample_time": "2026-11-23T03:56:38+00:00", "sample_interval": 2, "evidence": "SERVER", "volume": "p1", '
-        '"filename": "/var/log/atop/atop_20261121", "offset": 19695, "atop_version": "atop 2.8", '
+        '"filename": "/var/log/atop/atop_20261121", "inode": 22, '
+        '"allocation": "allocated", "offset": 19695, "atop_version": "atop 2.8", '
         '"time_accuracy": "within 1 s", "timestamp": 1795406198000000}',
         id="start",
     ),
@@ -254,6 +246,7 @@ LINES = [  # of server.E01
         '"core_dumped": true, "duration": 3.06, "data_type": "linux:atop:process", "source_short": "LOG", '
         '"source_long": "atop process", "parser": "atop", "sample_time": "2026-11-23T03:56:40+00:00", '
         '"sample_interval": 2, "evidence": "SERVER", "volume": "p1", "filename": "/var/log/atop/atop_20261121", '
+        '"inode": 22, "allocation": "allocated", '
         '"offset": 26413, "atop_version": "atop 2.8", "time_accuracy": "second", "timestamp": 1795406199000000}',
         id="exit-by-signal",
     ),
@@ -270,7 +263,8 @@ LINES = [  # of server.E01
         '"exit_code": 128, "core_dumped": false, "duration": 2.7, "data_type": "linux:atop:process", '
         '"source_short": "LOG", "source_long": "atop process", "parser": "atop", '
         '"sample_time": "2026-11-23T03:56:40+00:00", "sample_interval": 2, "evidence": "SERVER", "volume": "p1", '
-        '"filename": "/var/log/atop/atop_20261121", "offset": 26413, "atop_version": "atop 2.8", '
+        '"filename": "/var/log/atop/atop_20261121", "inode": 22, '
+        '"allocation": "allocated", "offset": 26413, "atop_version": "atop 2.8", '
         '"time_accuracy": "second", "timestamp": 1795406199000000}',
         id="exit-by-code",
     ),
@@ -297,7 +291,8 @@ LINES = [  # of server.E01
         '"cgroup_memory_effective_kib": -1, "cgroup_swap_max_kib": -1, "cgroup_swap_effective_kib": -1, '
         '"data_type": "linux:atop:observation", "source_short": "LOG", "source_long": "atop observation", '
         '"parser": "atop", "sample_time": "2026-11-23T03:56:38+00:00", "sample_interval": 2, '
-        '"evidence": "SERVER", "volume": "p1", "filename": "/var/log/atop/atop_20261121", "offset": 19695, '
+        '"evidence": "SERVER", "volume": "p1", "filename": "/var/log/atop/atop_20261121", "inode": 22, '
+        '"allocation": "allocated", "offset": 19695, '
         '"atop_version": "atop 2.8", "time_accuracy": "second", "timestamp": 1795406198000000}',
         id="observation",
     ),

@@ -1,0 +1,77 @@
+"""Timelines of made-up events, and what formatters write of them."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atop_timeline import plugins
+from atop_timeline.events import Events, EventType, Facts, Kind
+from atop_timeline.texts import Texts, decode
+from atop_timeline.timeline import SAMPLE, LogOrigin, Timeline
+
+T0_US = 1_795_404_820_000_000  # 2026-11-23T03:33:40Z
+LOG = LogOrigin("server", "disk.E01", "disk.E01", "p1", "/var/log/atop/atop_20261123", 12, "allocated", "atop 2.8")
+TYPES = {each.name: each for parser in plugins.parsers().values() for each in parser.event_types}
+START, OBSERVATION, EXIT = TYPES["starts"], TYPES["observations"], TYPES["exits"]
+
+Known: TypeAlias = Mapping[str, bytes | float]
+
+
+class Told(NamedTuple):
+    """An event to make: its type, what is known (texts as a log has them), and when it was."""
+
+    event_type: EventType
+    known: Known
+    time_us: int = T0_US
+
+
+def timeline_of(events: Sequence[Told], log: LogOrigin = LOG) -> Timeline:
+    """These events, as tasks of one sample, decoded and stored as a parser's are."""
+    timeline = Timeline(list(dict.fromkeys(each.event_type for each in events)))
+    timeline.add_log(0, log)
+    sample = {"offset": 480, "sample_interval": 600, "digest_high": 0, "digest_low": 0}
+    timeline.insert(0, Events(SAMPLE, _columns(T0_US, 0) | {name: np.array([n]) for name, n in sample.items()}))
+    for entry, each in enumerate(events):
+        timeline.insert(0, Events(each.event_type, _columns(each.time_us, entry), _facts(each.known)))
+    timeline.complete()
+    return timeline
+
+
+def _columns(time_us: int, entry: int) -> dict[str, NDArray[np.int64]]:
+    keys = {"time_us": time_us, "sample": 0, "entry": entry, "row": 0, "early_s": 0, "late_s": 0}
+    return {name: np.array([value]) for name, value in keys.items()}
+
+
+def _facts(known: Known) -> Facts:
+    texts = Texts()
+    numbers = {name: texts.decoded(np.array([raw])) for name, raw in known.items() if isinstance(raw, bytes)}
+    columns = {name: np.array([value]) for name, value in known.items() if not isinstance(value, bytes)}
+    return Facts(columns, numbers, texts.values)
+
+
+def written(timeline: Timeline, format_name: str) -> bytes:
+    """What a formatter makes of a timeline."""
+    stream = io.BytesIO()
+    count = plugins.formatters()[format_name].write(timeline, stream)
+    assert count == sum(timeline.count(each) for each in timeline.types)
+    return stream.getvalue()
+
+
+def log_of(raw: bytes) -> LogOrigin:
+    """A log whose every text is this."""
+    text = decode(raw)
+    return LogOrigin(text, text, text, text, text, None, text, text)
+
+
+def hostile(raws: Sequence[bytes], step_us: int, log: LogOrigin) -> Timeline:
+    """Every text in every column of text, and numbers of either sign, in each event type."""
+    events = []
+    for event_type in (START, OBSERVATION, EXIT):
+        for number, raw in enumerate(raws):
+            values: dict[Kind, Any] = {Kind.TEXT: raw, Kind.NUMBER: -0.5, Kind.INTEGER: -number, Kind.FLAG: True}
+            known = {each.name: values[each.kind] for each in event_type.columns}
+            events.append(Told(event_type, known, T0_US + number * step_us))
+    return timeline_of(events, log)
