@@ -19,7 +19,6 @@ from atop_timeline.layout import MOST_RECORD_BYTES
 from atop_timeline.machines import Machines, boots_of
 from atop_timeline.rawlog import Damage, Remark
 from atop_timeline.record import (
-    BOOT,
     MOST_INFLATION,
     MOST_TASK_BYTES,
     Budget,
@@ -139,9 +138,8 @@ class Carving:
         tally = self._tallies.setdefault(known, _Tally(offset))
         tally.places += 1
         self._learn(known.layout.rawrecord)
-        for number, sample in enumerate(self._run(recovery, known, offset + RAWHEADER_BYTES)):
-            if not number or int(sample.record["flags"]) & BOOT:
-                self._machines.booted(known, boots_of(sample))
+        for sample in self._run(recovery, known, offset + RAWHEADER_BYTES):
+            self._machines.booted(known, boots_of(sample))
             yield self._counted(sample)
             del sample  # it may be large, and the next one as well
 
@@ -153,7 +151,7 @@ class Carving:
             sstat_bytes = 0 if measured else recovery.sstat_bytes(offset, form)
             if sstat_bytes:
                 torn = (form["curtime"].str[0], form.itemsize, sstat_bytes)
-                self._runs.append(Run(offset, 0, frozenset(), None, begins_before(offset, form), torn))
+                self._runs.append(Run(offset, 0, {}, None, begins_before(offset, form), torn))
             return
         self._machines.saw(layout)
         found = Gathered()
@@ -161,8 +159,8 @@ class Carving:
             found.count(sample)
         is_doubtful = found.is_alone and begins_before(offset, form)
         if found.whole:
-            self._runs.append(Run(offset, found.whole, frozenset(found.boots), layout, is_doubtful))
-        self._runs += [Run(part, 0, frozenset(found.boots), layout) for part in found.parts]
+            self._runs.append(Run(offset, found.whole, found.boots, layout, is_doubtful))
+        self._runs += [Run(part, 0, found.boots, layout) for part in found.parts]
 
     def _run(self, recovery: Recovery, header: Header, offset: int) -> Iterator[Sample]:
         """The samples from an offset on, one next to the other, and what can be saved of a torn one behind them."""
@@ -206,11 +204,12 @@ class Carving:
     def _owner(self, run: Run) -> Header | None:
         """Whose a run is; None if there is nothing in it after all."""
         layout = run.layout or self._machines.layout_of(*run.torn)
-        if layout is None or run.layout:
-            return layout and self._machines.owner(layout, run.boots)
-        parts = list(self._saved(_recovery(self._data), self._machines.unknown(layout), run.offset))
-        boots = {boot for part in parts for boot in boots_of(part)}
-        return self._machines.owner(layout, boots) if parts else None
+        if layout is None:
+            return None
+        if run.layout:
+            return self._machines.owner(layout, run.boots)
+        part = next(self._saved(_recovery(self._data), self._machines.unknown(layout), run.offset), None)
+        return self._machines.owner(layout, boots_of(part)) if part else None
 
     def _again(self, header: Header, run: Run) -> Iterator[Sample]:
         """The samples of a run that was found before."""

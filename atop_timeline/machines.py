@@ -1,6 +1,6 @@
 """Whose samples are that have no header before them: what headers of the same structures, and boots, tell."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from atop_timeline.header import RAWHEADER_BYTES, Header, without_header
@@ -8,11 +8,12 @@ from atop_timeline.layout import Layout
 from atop_timeline.record import Sample
 
 _MOST_HEADERS = 1 << 12
-_MOST_BOOTS = 1 << 16
+_MOST_BOOTS = 1 << 6  # of a machine
 _MOST_LAYOUTS = 1 << 8
 _CLOCK_ERROR_S = 1  # atop measures the time of boot anew at each start
 _EXITED = b"E"[0]
 _SEVERAL = "headers of several machines with the same structures are here"
+_OTHER = "the only machine here with the same structures had booted at another time then"
 _NONE = "there is no header with the same structures here"
 
 
@@ -23,7 +24,7 @@ class Machines:
         self._headers: dict[Header, Header] = {}
         self._alike: dict[tuple[object, ...], list[Header]] = {}
         self._booted: dict[tuple[object, ...], list[Header]] = {}
-        self._with_boots = set[Header]()
+        self._ran: dict[Header, dict[int, int]] = {}
         self._layouts: dict[Layout, None] = {}
         self._assumed: dict[Header, Header] = {}
 
@@ -36,19 +37,19 @@ class Machines:
             self.saw(header.layout)
         return self._headers.get(key)
 
-    def booted(self, header: Header, boots: Collection[int]) -> None:
-        """Keeps when the machine of a header booted."""
-        if boots:
-            self._with_boots.add(header)
-        for boot in boots if len(self._booted) < _MOST_BOOTS else ():
-            headers = self._booted.setdefault((*_structures(header.layout), boot), [])
-            if header not in headers:
-                headers.append(header)
+    def booted(self, header: Header, boots: Mapping[int, int]) -> None:
+        """Keeps when the machine of a header booted, and the latest second at which it ran since."""
+        ran = self._ran.setdefault(header, {})
+        for boot, second in boots.items():
+            if boot not in ran and len(ran) < _MOST_BOOTS:
+                self._booted.setdefault((*_structures(header.layout), boot), []).append(header)
+            if boot in ran or len(ran) < _MOST_BOOTS:
+                ran[boot] = max(second, ran.get(boot, 0))
 
-    def owner(self, layout: Layout, boots: Iterable[int]) -> Header:
-        """The header that samples of this layout, of a machine that booted at these times, ought to be behind.
+    def owner(self, layout: Layout, boots: Mapping[int, int]) -> Header:
+        """The header that samples of this layout ought to be behind; `boots` as in `booted`.
 
-        Its host name is empty where several machines could have it.
+        Its host name is empty where several machines could have it, or the only known one cannot.
         """
         structures = _structures(layout)
         seconds = {boot + error for boot in boots for error in range(-_CLOCK_ERROR_S, _CLOCK_ERROR_S + 1)}
@@ -56,12 +57,20 @@ class Machines:
         alike = self._alike.get(structures, [])
         if _is_one(booted):
             return self._of(booted, "that machine booted at the same time")
+        if _is_one(alike) and any(self._ran_otherwise(header, boots) for header in alike):
+            return self.unknown(layout, _OTHER)
         if _is_one(alike):
-            other = (
-                ", though that machine booted at another time" if seconds and self._with_boots.issuperset(alike) else ""
-            )
-            return self._of(alike, f"no other here is of a machine with the same structures{other}")
+            return self._of(alike, "no other here is of a machine with the same structures")
         return self.unknown(layout, _SEVERAL if alike else _NONE)
+
+    def _ran_otherwise(self, header: Header, boots: Mapping[int, int]) -> bool:
+        """Whether its machine, once booted, ran while one that booted at another time did."""
+        ran = self._ran.get(header, {})
+        return any(
+            abs(boot - other) > _CLOCK_ERROR_S and max(boot, other) <= min(second, until)
+            for boot, second in boots.items()
+            for other, until in ran.items()
+        )
 
     def saw(self, layout: Layout) -> None:
         """Keeps that there are samples of this layout."""
@@ -88,11 +97,11 @@ class Machines:
         return self._assumed.setdefault(header, header)
 
 
-def boots_of(sample: Sample) -> set[int]:
-    """When pid 1 started, in seconds since 1970; empty where it is not in the sample."""
+def boots_of(sample: Sample) -> dict[int, int]:
+    """When pid 1 started, and that of the sample, in seconds since 1970; empty where pid 1 is not in it."""
     gen = sample.tasks["gen"]
     is_first = (gen["pid"] == 1) & (gen["state"] != _EXITED)
-    return set(gen["btime"][is_first].tolist())
+    return dict.fromkeys(gen["btime"][is_first][:1].tolist(), int(sample.record["curtime"]))
 
 
 def _structures(layout: Layout) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """Samples that were found without a header, one next to the other, until it is known whose they are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ class Run(NamedTuple):
 
     offset: int
     samples: int
-    boots: frozenset[int]
+    boots: Mapping[int, int]
+    """As Machines takes them."""
     layout: Layout | None
     is_doubtful: bool = False
     """Whether the time of the first may be of other bytes."""
@@ -31,7 +33,7 @@ class Gathered:
 
     whole: int = 0
     parts: list[int] = field(default_factory=list)
-    boots: set[int] = field(default_factory=set)
+    boots: dict[int, int] = field(default_factory=dict)
     is_alone: bool = True
     first_second: int = 0
 
@@ -43,8 +45,7 @@ class Gathered:
             self.first_second = second
         elif self.whole == 1:
             self.is_alone = is_boot or max(second - self.first_second, 1) != interval
-        if not self.whole or is_boot:
-            self.boots |= boots_of(sample)
+        self.boots |= boots_of(sample)
         self.whole += sample.whole
         self.parts += [] if sample.whole else [sample.offset]
 

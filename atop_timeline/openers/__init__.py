@@ -12,6 +12,7 @@ from atop_timeline.openers.trust import misread, unfinished
 from atop_timeline.trees import OPENERS, Image, Volume
 
 ADVICE = "pip install 'atop-timeline[dissect]' adds a second opener that may know it"
+_OF_KEYS = frozenset({LOCKED, NONE_FITS})
 _VOLUME_MIN_BYTES = 1 << 21  # a BIOS boot partition is smaller, a volume with logs is not
 
 
@@ -99,7 +100,8 @@ def _merged(volumes: Sequence[Volume], keys: Keys) -> list[Volume]:
     merged = [volume for volume in volumes if volume.name not in dict(sources)]
     for volume in again:
         before = unread.get(volume.name)
-        why = "; by dissect: ".join(filter(None, (before.why if before else "", volume.why)))
+        told = before.why if before and volume.why not in _OF_KEYS else ""
+        why = "; by dissect: ".join(filter(None, (told, volume.why)))
         merged.append(volume if volume.tree else volume._replace(why=why))
     order = [volume.name for volume in volumes]
     return sorted(merged, key=lambda volume: _position(order, volume.name))
@@ -111,5 +113,5 @@ def _position(order: Sequence[str], name: str) -> int:
 
 
 def _advised(volume: Volume) -> Volume:
-    is_open = not is_serious(volume) or volume.why in {LOCKED, NONE_FITS}
+    is_open = not is_serious(volume) or volume.why in _OF_KEYS
     return volume if is_open else volume._replace(why="; ".join(filter(None, (volume.why, ADVICE))))
