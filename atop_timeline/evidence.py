@@ -118,11 +118,12 @@ class _Contents(NamedTuple):
 class Evidence:
     """A disk image, a collection, a folder or a log, and the atop logs in it.
 
-    Raises `EvidenceError` where nothing can be searched. `name` is its path as text, `volumes` are those of an
+    `others` are all paths that are at hand, for a volume group may lie on several disks. Raises `EvidenceError`
+    where nothing can be searched. `name` is its path as text, `volumes` are those of an
     image; `problems` and `searched` (a short text per volume or folder) grow while `logs()` is consumed.
     """
 
-    def __init__(self, path: str, wanted: Wanted | None = None) -> None:
+    def __init__(self, path: str, wanted: Wanted | None = None, others: Sequence[str] = ()) -> None:
         is_input = path == STANDARD_INPUT
         self.path = kept_input() if is_input else path
         self._wanted = wanted or Wanted()
@@ -130,7 +131,7 @@ class Evidence:
         self.name = self._notes.evidence
         self.problems, self.searched = self._notes.problems, self._notes.searched
         try:
-            self._contents = _contents(self.path, self._wanted, self._notes)
+            self._contents = _contents(self.path, self._wanted, self._notes, others)
         except (OSError, ValueError) as error:
             raise EvidenceError(f"{self._notes.evidence}: {reason(error)}") from error
         self.volumes = self._contents.volumes
@@ -196,11 +197,14 @@ class Evidence:
 
 def open_evidence(paths: Sequence[str], wanted: Wanted | None = None) -> list[Evidence]:
     """Open each piece of evidence among the paths, once; raises `EvidenceError` at the first that fails."""
-    return [Evidence(path, wanted) for path in distinct_paths(paths)]
+    distinct = distinct_paths(paths)
+    return [Evidence(path, wanted, distinct) for path in distinct]
 
 
-def _contents(path: str, wanted: Wanted, notes: Notes) -> _Contents:
+def _contents(path: str, wanted: Wanted, notes: Notes, others: Sequence[str]) -> _Contents:
     if Path(path).is_dir():
+        if wanted.carve:
+            notes.tell(Problem("", "a folder is not carved; name the files in it that are to be", serious=False))
         return _Contents(trees=[FolderTree(path)])
     head = _head_of_file(path)
     source = HostFile(os.fsencode(path))
@@ -209,9 +213,11 @@ def _contents(path: str, wanted: Wanted, notes: Notes) -> _Contents:
         return _Contents(source)
     if is_archive(source):
         is_wanted = partial(matters, wanted=places(wanted.log_paths), scan=wanted.scan)
-        return _Contents(trees=[archive(source, wanted.keys, is_wanted)])
+        size = Path(path).stat().st_size
+        raw = [Volume("", kind_of(head), size, source, None)] if wanted.carve else []
+        return _Contents(trees=[archive(source, wanted.keys, is_wanted)], raw=raw)
     try:
-        return _in_image(path, head, wanted, notes)
+        return _in_image(path, head, wanted, notes, others)
     except _NoImageError:
         is_small = Path(path).stat().st_size <= _MOST_HEADLESS_BYTES
         if file and not kind_of(head) and is_small and _has_samples(file):
@@ -244,13 +250,14 @@ def _has_samples(file: Unwrapped) -> bool:
         return False
 
 
-def _in_image(path: str, head: bytes, wanted: Wanted, notes: Notes) -> _Contents:
+def _in_image(path: str, head: bytes, wanted: Wanted, notes: Notes, others: Sequence[str]) -> _Contents:
     """The volumes of an image that are wanted, and all its bytes if it is to be carved."""
-    image = openers.opened(path, head, wanted.opener, wanted.keys)
+    image = openers.opened(path, head, wanted.opener, wanted.keys, [other for other in others if Path(other).is_file()])
     volumes = _chosen(image.volumes, wanted.volumes)
     unread = [volume for volume in volumes if not volume.tree]
     trees = [volume.tree for volume in volumes if volume.tree]
-    if not trees and not wanted.carve:
+    is_elsewhere = any(volume.why == openers.READ_ELSEWHERE for volume in unread)
+    if not trees and not wanted.carve and not is_elsewhere:
         raise (EvidenceError if any(volume.name for volume in unread) else _NoImageError)(
             _nothing_readable(head, unread)
         )

@@ -136,9 +136,10 @@ def survey(
 def _all_logs(paths: Sequence[str], wanted: Wanted | None, report: Report) -> list[LogFile]:
     """The logs of all evidence; what cannot be opened is told as a problem."""
     logs: list[LogFile] = []
-    for path in distinct_paths(paths):
+    distinct = distinct_paths(paths)
+    for path in distinct:
         try:
-            evidence = Evidence(path, wanted)
+            evidence = Evidence(path, wanted, distinct)
         except EvidenceError as error:
             name = decode(os.fsencode(path))
             report.problems.append(Problem(name, str(error).removeprefix(f"{name}: "), serious=True))
@@ -170,7 +171,7 @@ def _read(
     read = LogReport(file)
     with ExitStack() as stack:
         try:
-            stream, hashed = file.open_hashed()
+            stream, hashed = (file.open(), None) if file.is_carved else file.open_hashed()
             stack.enter_context(stream)
             log = Carving(stream, file.users) if file.is_carved else RawLog(stream, file.users)
         except (WrongParser, UnknownLayout, OSError) as error:
@@ -181,7 +182,7 @@ def _read(
             use(read, samples)
             progress(start._replace(done=start.done + min(log.position, file.size)))
             del samples  # the next ones may be large
-        read.sha256 = None if file.is_carved else hashed.sha256()
+        read.sha256 = hashed and hashed.sha256()
     read.headers, read.damages, read.remarks = log.headers, log.damages, log.remarks
     if read.samples or not file.is_carved:
         report.logs.append(read)

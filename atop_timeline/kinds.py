@@ -4,6 +4,7 @@ import re
 
 from atop_timeline.hostfiles import opened
 
+PHYSICAL_VOLUME = "LVM physical volume"
 LOGLESS = frozenset({"swap", "zeros"})
 """Kinds of volumes that hold no files."""
 
@@ -27,7 +28,7 @@ _KINDS = (
     (3, b"-FVE-FS-", "BitLocker, encrypted"),
     (424, b"\x3b\xd6\x67\x49\x29\x2e\xd8\x4a\x83\x99\xf6\xa3\x39\xe3\xd0\x01", "BitLocker To Go, encrypted"),
     (4086, b"SWAPSPACE2", "swap"),
-    (512, b"LABELONE", "LVM physical volume"),
+    (512, b"LABELONE", PHYSICAL_VOLUME),
     (4096, b"\xfc\x4e\x2b\xa9", "Linux RAID member"),
     (0, b"XFSB", "XFS"),
     (1080, b"\x53\xef", "ext2/3/4"),

@@ -13,6 +13,8 @@ _MOST_LAYOUTS = 1 << 8
 _CLOCK_ERROR_S = 1  # atop measures the time of boot anew at each start
 _EXITED = b"E"[0]
 _SEVERAL = "headers of several machines with the same structures are here"
+_ONLY = "no other here is of a machine with the same structures"
+_AT_ANOTHER_TIME = ", though behind it that machine booted at another time"
 _OTHER = "the only machine here with the same structures had booted at another time then"
 _NONE = "there is no header with the same structures here"
 
@@ -60,7 +62,8 @@ class Machines:
         if _is_one(alike) and any(self._ran_otherwise(header, boots) for header in alike):
             return self.unknown(layout, _OTHER)
         if _is_one(alike):
-            return self._of(alike, "no other here is of a machine with the same structures")
+            is_other_boot = boots and any(self._ran.get(header) for header in alike)
+            return self._of(alike, _ONLY + (_AT_ANOTHER_TIME if is_other_boot else ""))
         return self.unknown(layout, _SEVERAL if alike else _NONE)
 
     def _ran_otherwise(self, header: Header, boots: Mapping[int, int]) -> bool:

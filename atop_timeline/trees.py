@@ -12,6 +12,9 @@ from atop_timeline.errors import EvidenceError
 OPENERS = ("auto", "dfvfs", "dissect")
 """Who may open a disk image: dfVFS, and dissect where that fails; or one of them alone."""
 
+DISK_MARK = ":"
+"""What the name of a whole disk ends with where several are looked into together; that of one alone is empty."""
+
 
 class Kind(Enum):
     """What a name stands for."""

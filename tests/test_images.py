@@ -180,3 +180,20 @@ def test_bad_volume_hides_no_other(  # noqa: PLR0913, PLR0917  three tables
     assert problem.where == f"{evidence.path} p{3 - good_number}"
     assert problem.what.startswith(what)
     assert problem.serious is serious
+
+
+# Volume groups over several images.
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("table", [None, disks.gpt], ids=["no table", "GPT"])
+def test_volume_group_over_two_disks_is_read_once(
+    tree: Path, tmp_path: Path, table: Callable[..., Path] | None, order: tuple[int, int]
+) -> None:
+    pytest.importorskip("dissect.volume")
+    volume = disks.ext(tree, tmp_path / "root.raw", size_mib=8)
+    members = disks.lvm_across(tmp_path / "a.raw", tmp_path / "b.raw", volume)
+    given = [table(member.with_suffix(".gpt"), member) if table else member for member in members]
+    first, second = open_evidence([str(given[number]) for number in order])
+    assert (found(first), first.problems) == (expected("p1/lvm1" if table else "lvm1"), [])
+    assert (found(second), [problem.serious for problem in second.problems]) == ([], [False])

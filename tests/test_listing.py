@@ -55,12 +55,13 @@ def test_disk_with_a_locked_volume(locked: Path) -> None:
 @pytest.mark.parametrize("way", ["environment", "file", "argument", "key file"])
 def test_disk_with_an_unlocked_volume(locked: Path, tmp_path: Path, way: str) -> None:
     files = write(tmp_path / "keys", {"password": b"test1234\r\nmore", "key": b"test1234"})
-    arguments, environment = {
+    ways: dict[str, tuple[list[object], dict[str, str]]] = {
         "environment": ([], {"ATOP_TIMELINE_PASSWORD": "test1234"}),
         "file": (["--password-file", files / "password"], {}),
         "argument": (["--password", "wrong", "--password", "test1234"], {}),
         "key file": (["--key-file", files / "key"], {}),
-    }[way]
+    }
+    arguments, environment = ways[way]
     status, lines = listed(locked, *arguments, **environment)
     assert (status, lines[2:4], lines[5].split()) == (
         3,

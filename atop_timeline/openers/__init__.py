@@ -6,18 +6,30 @@ from contextlib import suppress
 
 from atop_timeline.errors import EvidenceError
 from atop_timeline.keys import LOCKED, NONE_FITS, Keys
-from atop_timeline.kinds import LOGLESS, ewf_segment
+from atop_timeline.kinds import LOGLESS, PHYSICAL_VOLUME, ewf_segment
 from atop_timeline.notes import reason
 from atop_timeline.openers.trust import misread, unfinished
-from atop_timeline.trees import OPENERS, Image, Volume
+from atop_timeline.trees import DISK_MARK, OPENERS, Image, Source, Volume
 
 ADVICE = "pip install 'atop-timeline[dissect]' adds a second opener that may know it"
+READ_ELSEWHERE = "its volume group is read with the image in which it begins"
 _OF_KEYS = frozenset({LOCKED, NONE_FITS})
 _VOLUME_MIN_BYTES = 1 << 21  # a BIOS boot partition is smaller, a volume with logs is not
 
 
-def opened(path: str, head: bytes, opener: str, keys: Keys) -> Image:
-    """The image in a file that begins with these bytes. Raises `EvidenceError` where it cannot be opened."""
+def opened(path: str, head: bytes, opener: str, keys: Keys, others: Sequence[str] = ()) -> Image:
+    """The image in a file that begins with these bytes. Raises `EvidenceError` where it cannot be opened.
+
+    `others` are all images at hand, this one among them: a volume group may lie on several.
+    """
+    image = _opened(path, head, opener, keys)
+    is_part = len(others) > 1 and any(_is_of_group(volume) for volume in image.volumes)
+    if is_part and opener != "dfvfs" and _is_there():
+        return image._replace(volumes=_across(image, path, others, keys))
+    return image
+
+
+def _opened(path: str, head: bytes, opener: str, keys: Keys) -> Image:
     segment = ewf_segment(head)
     if segment > 1:
         raise EvidenceError(f"segment {segment} of a split image, open the first one")
@@ -40,7 +52,7 @@ def opened(path: str, head: bytes, opener: str, keys: Keys) -> Image:
 def is_serious(volume: Volume) -> bool:
     """Whether there may be logs in a volume in which none can be looked for."""
     is_large = volume.size >= _VOLUME_MIN_BYTES or not volume.source
-    return volume.tree is None and volume.kind not in LOGLESS and is_large
+    return volume.tree is None and volume.kind not in LOGLESS and is_large and volume.why != READ_ELSEWHERE
 
 
 def _by_dfvfs(path: str, head: bytes, opener: str, keys: Keys) -> Image:
@@ -109,9 +121,51 @@ def _merged(volumes: Sequence[Volume], keys: Keys) -> list[Volume]:
 
 def _position(order: Sequence[str], name: str) -> int:
     """Where the volume is that holds this one."""
-    return next((place for place, other in enumerate(order) if f"{name}/".startswith(f"{other}/")), len(order))
+    return next(
+        (place for place, other in enumerate(order) if f"/{name}/".startswith(f"/{other}/".replace("//", "/"))),
+        len(order),
+    )
 
 
 def _advised(volume: Volume) -> Volume:
     is_open = not is_serious(volume) or volume.why in _OF_KEYS
     return volume if is_open else volume._replace(why="; ".join(filter(None, (volume.why, ADVICE))))
+
+
+def _is_of_group(volume: Volume) -> bool:
+    """Whether this is an unread part of a volume group, physical or logical."""
+    return volume.tree is None and (volume.kind == PHYSICAL_VOLUME or "lvm" in volume.name)
+
+
+def _across(image: Image, path: str, others: Sequence[str], keys: Keys) -> list[Volume]:
+    """Volumes of an image, with the logical ones of groups that begin in it and go on in other images."""
+    from atop_timeline.openers import dissected  # noqa: PLC0415  likewise
+
+    disks = [("", image.disk) if other == path else _other_disk(other) for other in others]
+    again = dissected.volumes([disk for disk in disks if disk], keys)
+    foreign = tuple(f"{other}{DISK_MARK}" for other in others)
+    kept = [volume for volume in image.volumes if not _is_of_group(volume)]
+    names = {volume.name for volume in kept}
+    found = [volume for volume in again if not volume.name.startswith(foreign) and volume.name not in names]
+    merged = [*kept, *(volume for volume in found if _is_of_group(volume) or volume.tree)]
+    merged += [
+        volume._replace(name=_holder(volume), why=READ_ELSEWHERE)
+        for volume in image.volumes
+        if _is_of_group(volume) and not any(_position([_holder(volume)], each.name) == 0 for each in found)
+    ]
+    order = [volume.name for volume in image.volumes]
+    return sorted(merged, key=lambda volume: _position(order, volume.name))
+
+
+def _holder(volume: Volume) -> str:
+    """The name of the physical volume that this is, or that it begins in."""
+    return volume.name.rpartition("lvm")[0].rstrip("/") if "lvm" in volume.name else volume.name
+
+
+def _other_disk(path: str) -> tuple[str, Source] | None:
+    from atop_timeline.openers import dissected  # noqa: PLC0415  likewise
+
+    try:
+        return f"{path}{DISK_MARK}", dissected.disk(path)
+    except EvidenceError:
+        return None

@@ -14,7 +14,7 @@ from dfvfs.resolver import resolver
 
 from atop_timeline.errors import EvidenceError
 from atop_timeline.keys import LOCKED, NONE_FITS, Keys
-from atop_timeline.kinds import HEAD_BYTES, kind_of
+from atop_timeline.kinds import HEAD_BYTES, PHYSICAL_VOLUME, kind_of
 from atop_timeline.notes import reason
 from atop_timeline.openers import untouched
 from atop_timeline.openers.volumes import FAILURES, DfvfsTree, DfvfsVolume, context_of, held_in, volume_name
@@ -171,7 +171,7 @@ def _unread(spec: Any, why: str) -> Volume:  # noqa: ANN401  as above
             kind = kind_of(stream.read(HEAD_BYTES)) or "unknown contents"
     except OSError as error:
         return Volume(name, "damaged", 0, None, None, why or reason(error), is_mapped)
-    if kind == "LVM physical volume":
+    if kind == PHYSICAL_VOLUME:
         why = why or "its group has other volumes, or a layout that dfVFS does not know"
     return Volume(name, kind, _size(source), source, None, why, is_mapped)
 

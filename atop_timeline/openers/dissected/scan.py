@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from atop_timeline.keys import Keys
-from atop_timeline.kinds import HEAD_BYTES, kind_of
+from atop_timeline.kinds import HEAD_BYTES, PHYSICAL_VOLUME, kind_of
 from atop_timeline.openers.dissected.btrfs import group_of, is_btrfs
 from atop_timeline.openers.dissected.files import has_files
 from atop_timeline.openers.dissected.keys import unlocked
@@ -13,10 +13,10 @@ from atop_timeline.openers.dissected.layers import FAILURES, DissectBytes, Given
 from atop_timeline.openers.dissected.lvm import group_id, physical_volume, volume_group
 from atop_timeline.openers.dissected.tables import partitions
 from atop_timeline.openers.dissected.trees import subvolumes_on, tree_of
-from atop_timeline.trees import Source, Volume
+from atop_timeline.trees import DISK_MARK, Source, Volume
 
 _NESTED_MAX = 8  # a group may lie in a logical volume of another one
-_PHYSICAL, _ANY_GROUP = "LVM physical volume", "LVM"
+_ANY_GROUP = "LVM"
 _POOLS = {"thin-pool", "cache-pool", "vdo-pool"}
 
 
@@ -28,7 +28,7 @@ class _Place(NamedTuple):
     is_mapped: bool = False
 
     def inner(self, name: str, layer: Layer, *, is_mapped: bool = False) -> "_Place":
-        return _Place(f"{self.name}/{name}".strip("/"), layer, self.is_mapped or is_mapped)
+        return _Place("/".join(filter(None, (self.name, name))), layer, self.is_mapped or is_mapped)
 
 
 class _Member(NamedTuple):
@@ -67,14 +67,15 @@ def _within(place: _Place, keys: Keys) -> Iterator[Volume | _Member]:
 
 
 def _opened(place: _Place, alone: Volume, head: bytes, keys: Keys) -> Iterator[Volume | _Member]:
-    parts = [] if place.name else partitions(stream_of(place.layer), alone.size)
+    is_disk = not place.name or place.name.endswith(DISK_MARK)
+    parts = partitions(stream_of(place.layer), alone.size) if is_disk else []
     if parts:
         for name, offset, size in parts:
             yield from _within(place.inner(name, Part(place.layer, offset, size)), keys)
     elif alone.source is None:
         layer = unlocked(place.name, place.layer, alone.kind, keys)
         yield from _within(_Place(place.name, layer, is_mapped=True), keys)
-    elif alone.kind == _PHYSICAL:
+    elif alone.kind == PHYSICAL_VOLUME:
         device = physical_volume(stream_of(place.layer))
         group = f"{_ANY_GROUP} {group_id(device)}" if device.metadata else _ANY_GROUP
         yield _Member(place, group, alone._replace(why="its group is not there"))
