@@ -182,7 +182,7 @@ def _read(
             use(read, samples)
             progress(start._replace(done=start.done + min(log.position, file.size)))
             del samples  # the next ones may be large
-        read.sha256 = hashed and hashed.sha256()
+        read.sha256 = hashed.sha256() if hashed else None
     read.headers, read.damages, read.remarks = log.headers, log.damages, log.remarks
     if read.samples or not file.is_carved:
         report.logs.append(read)

@@ -17,12 +17,6 @@ from atop_timeline.record import BOOT, Bytes, Sample, TornError, has_time, read_
 from atop_timeline.recovery import Found, Recovery
 from atop_timeline.salvage import Salvage
 
-NETATOP = 0x0004
-IO_STATISTICS = 0x0020
-GPU_STATISTICS = 0x0080
-CGROUPS = 0x0100
-"""Flags of a record, rawlog.h: what of its tasks was measured."""
-
 _PIECE_BYTES = 1 << 20
 
 
