@@ -33,6 +33,8 @@ __all__ = ["Evidence", "LogFile", "Problem", "Wanted", "open_evidence"]
 STANDARD_INPUT = "-"
 _MOST_HEADLESS_BYTES = 1 << 30
 """In a larger file that is no disk image, samples without a header are not looked for."""
+_OF_DAMAGED = frozenset({"", "text", "zeros"})
+"""As what a log may appear whose header was overwritten."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class Evidence:
     """A disk image, a collection, a folder or a log, and the atop logs in it.
 
     `others` are all paths that are at hand, for a volume group may lie on several disks. Raises `EvidenceError`
-    where nothing can be searched. `name` is its path as text, `volumes` are those of an
-    image; `problems` and `searched` (a short text per volume or folder) grow while `logs()` is consumed.
+    where nothing can be searched. `name` is its path as text, `volumes` are those of an image; `problems` and
+    `searched` (a short text per volume or folder) grow while `logs()` is consumed.
     """
 
     def __init__(self, path: str, wanted: Wanted | None = None, others: Sequence[str] = ()) -> None:
@@ -220,7 +222,8 @@ def _contents(path: str, wanted: Wanted, notes: Notes, others: Sequence[str]) ->
         return _in_image(path, head, wanted, notes, others)
     except _NoImageError:
         is_small = Path(path).stat().st_size <= _MOST_HEADLESS_BYTES
-        if file and not kind_of(head) and is_small and _has_samples(file):
+        kind = file.inner_kind if file and file.wrapping else kind_of(head)
+        if file and is_small and kind in _OF_DAMAGED and _has_samples(file):
             return _Contents(source)
         raise
 
@@ -258,9 +261,8 @@ def _in_image(path: str, head: bytes, wanted: Wanted, notes: Notes, others: Sequ
     trees = [volume.tree for volume in volumes if volume.tree]
     is_elsewhere = any(volume.why == openers.READ_ELSEWHERE for volume in unread)
     if not trees and not wanted.carve and not is_elsewhere:
-        raise (EvidenceError if any(volume.name for volume in unread) else _NoImageError)(
-            _nothing_readable(head, unread)
-        )
+        error = EvidenceError if any(volume.name for volume in unread) else _NoImageError
+        raise error(_nothing_readable(head, unread))
     for what in missing_segments(path):
         notes.tell(Problem("", what, serious=True))
     for volume in unread:

@@ -12,6 +12,8 @@ from atop_timeline.errors import EvidenceError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+_SECTOR_BYTES = 1 << 9
+_MOST_UNREADABLE = 1 << 16
 READ_BYTES = 1 << 18  # dfVFS is at its best from 64 KiB to 1 MiB
 
 
@@ -81,6 +83,7 @@ class _Positioned(io.RawIOBase):
         self._size = size
         self._close = close
         self._position = 0
+        self._unreadable: dict[int, str] = {}
 
     def readable(self) -> bool:
         return True
@@ -97,10 +100,25 @@ class _Positioned(io.RawIOBase):
         self._position = sought(offset, whence, self._position, self._size)
         return self._position
 
+    def _readable(self, size: int) -> bytes:
+        """At most so many bytes: up to the first sector that cannot be read, which alone raises, and fast if again."""
+        sector = self._position // _SECTOR_BYTES
+        while sector not in self._unreadable:
+            try:
+                return self._read(self._position, size)
+            except OSError as error:
+                if size <= _SECTOR_BYTES:
+                    self._unreadable[sector] = str(error)
+                    if len(self._unreadable) > _MOST_UNREADABLE:
+                        self._unreadable.pop(next(iter(self._unreadable)))
+                    raise
+                size = max(size // 2, _SECTOR_BYTES - self._position % _SECTOR_BYTES)
+        raise EvidenceError(self._unreadable[sector])
+
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer).cast("B")
         size = min(len(view), max(self._size - self._position, 0))
-        data = self._read(self._position, size) if size else b""
+        data = self._readable(size) if size else b""
         if size and not data:
             raise EvidenceError(f"offset {self._position}: nothing more, expected {self._size} bytes")
         view[: len(data)] = data

@@ -92,6 +92,16 @@ def test_damaged_compressed_log_is_a_log_as_far_as_it_goes(tmp_path: Path, kind:
             stream.read(1)
 
 
+@pytest.mark.parametrize("kind", ["", *PACK])
+@pytest.mark.parametrize(
+    "header", [b"", bytes(480), b"text" * 120, b"\xa7" * 480], ids=["missing", "zeros", "text", "noise"]
+)
+def test_log_by_itself_whose_header_is_lost(tmp_path: Path, kind: str, header: bytes) -> None:
+    data = header + LITTLE[480:]
+    log = write(tmp_path, {"copy": PACK[kind](data) if kind else data}) / "copy"
+    assert found(Evidence(str(log))) == [("", "copy", data)]
+
+
 IN_GZIP = "named like an atop log, but what is in the gzip"
 
 

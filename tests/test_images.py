@@ -8,73 +8,27 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
+from dfvfs.lib import luksde_helper
 
-from atop_timeline.evidence import Evidence, LogFile, Problem, open_evidence
+from atop_timeline import extract
+from atop_timeline.evidence import Evidence, LogFile, Problem, Wanted, open_evidence
+from atop_timeline.keys import Keys
 from tests import disks
+from tests.encryption import PASSWORD
 from tests.servers import BIG, LITTLE, PASSWD, TEST_DATA, USERS, expected, found, sha256, write
 
 Build: TypeAlias = Callable[[Path, Path], Path]
 
 
-@pytest.mark.parametrize("table", [None, disks.mbr, disks.gpt], ids=["no table", "MBR", "GPT"])
-@pytest.mark.parametrize(
-    "file_system", [disks.ext2, disks.ext3, disks.ext4, disks.xfs], ids=["ext2", "ext3", "ext4", "XFS"]
-)
-def test_logs_of_each_file_system_in_each_partition_table(
-    tree: Path, tmp_path: Path, file_system: Build, table: Build | None
-) -> None:
-    volume = file_system(tree, tmp_path / "volume.raw")
-    image = table(tmp_path / "disk.raw", volume) if table else volume
-    evidence = Evidence(str(image))
-    assert found(evidence) == expected("p1" if table else "")
-    assert [(log.users, log.size) for log in evidence.logs()] == [(USERS, len(LITTLE)), (USERS, len(BIG))]
-    assert evidence.problems == []
-
-
-STORAGE: dict[str, Build] = {
-    "raw without a suffix": lambda raw, folder: raw.rename(folder / "sda"),
-    "dd": lambda raw, folder: raw.rename(folder / "sda.dd"),
-    "split raw": lambda raw, folder: disks.split(raw, folder / "sda.001", 1 << 20),
-    "E01": lambda raw, folder: disks.ewf(raw, folder / "sda.E01"),
-    "split E01": lambda raw, folder: disks.ewf(raw, folder / "sda.E01", "none", 1 << 20),
-    "qcow2": lambda raw, folder: disks.qemu(raw, folder / "sda.qcow2", "qcow2"),
-    "old compressed qcow2": lambda raw, folder: disks.qemu(
-        raw, folder / "sda.qcow2", "qcow2", "-c", "-o", "compat=0.10"
-    ),
-    "VMDK": lambda raw, folder: disks.qemu(raw, folder / "sda.vmdk", "vmdk"),
-    "flat VMDK": lambda raw, folder: disks.qemu(raw, folder / "sda.vmdk", "vmdk", "-o", "subformat=monolithicFlat"),
-    "compressed VMDK": lambda raw, folder: disks.qemu(
-        raw, folder / "sda.vmdk", "vmdk", "-o", "subformat=streamOptimized"
-    ),
-    "VHD": lambda raw, folder: disks.qemu(raw, folder / "sda.vhd", "vpc"),
-    "VHDX": lambda raw, folder: disks.qemu(raw, folder / "sda.vhdx", "vhdx"),
-}
-
-
-# XFS needs 300 MB: in segments of 1 MB that shows nothing that ext4 does not.
-@pytest.mark.parametrize(
-    ("store", "file_system"),
-    [
-        pytest.param(store, file_system, id=f"{name}-{file_system.__name__}")
-        for name, store in STORAGE.items()
-        for file_system in (disks.ext4, disks.xfs)
-        if not (name.startswith("split") and file_system is disks.xfs)
-    ],
-)
-def test_logs_of_each_storage_which_stays_as_it_was(
-    tree: Path, tmp_path: Path, store: Build, file_system: Build
-) -> None:
-    raw = disks.gpt(tmp_path / "disk.raw", file_system(tree, tmp_path / "volume.raw"))
-    folder = tmp_path / "evidence"
-    folder.mkdir()
-    store(raw, folder)
-    before = {path.name: sha256(path.read_bytes()) for path in folder.iterdir()}
-    evidence = open_evidence(sorted(map(str, folder.glob("sda*"))))
-    assert [found(each) for each in evidence] == [expected("p1")]
-    assert {path.name: sha256(path.read_bytes()) for path in folder.iterdir()} == before
+@pytest.mark.parametrize("file_system", [disks.ext4, disks.xfs], ids=["ext4", "XFS"])
+def test_logs_come_with_users_size_and_inode(tree: Path, tmp_path: Path, file_system: Build) -> None:
+    logs = list(Evidence(str(file_system(tree, tmp_path / "volume.raw"))).logs())
+    assert [(log.users, log.size) for log in logs] == [(USERS, len(LITTLE)), (USERS, len(BIG))]
+    assert len({log.inode for log in logs} - {None, 0}) == 2
+    assert {log.allocation for log in logs} == {"allocated"}
 
 
 def test_image_in_test_data() -> None:
@@ -197,3 +151,33 @@ def test_volume_group_over_two_disks_is_read_once(
     first, second = open_evidence([str(given[number]) for number in order])
     assert (found(first), first.problems) == (expected("p1/lvm1" if table else "lvm1"), [])
     assert (found(second), [problem.serious for problem in second.problems]) == ([], [False])
+
+
+@pytest.mark.parametrize("opener", ["dfvfs", "auto"])
+def test_key_is_derived_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opener: str) -> None:
+    """It may take minutes."""
+    tried, real = [], luksde_helper.LUKSDEOpenVolume
+
+    def counting(volume: Any, spec: Any, stream: Any, chain: Any) -> None:  # noqa: ANN401  dfVFS has no types
+        tried.append(chain.GetCredential(spec, "password"))
+        real(volume, spec, stream, chain)
+
+    monkeypatch.setattr(luksde_helper, "LUKSDEOpenVolume", counting)
+    locked = disks.luks(disks.ext4(tree, tmp_path / "volume.raw"), tmp_path / "luks")
+    wanted = Wanted(carve=True, opener=opener, keys=Keys((PASSWORD,)))
+    evidence = Evidence(str(disks.gpt(tmp_path / "disk.raw", locked)), wanted)
+    assert [(volume, path, data) for volume, path, data in found(evidence) if path] == expected("p1")
+    assert tried.count(PASSWORD) == 1
+
+
+@pytest.mark.parametrize("opener", ["auto", "dissect"])
+def test_chunk_of_an_e01_whose_checksum_fails_costs_its_samples_alone(tree: Path, tmp_path: Path, opener: str) -> None:
+    pytest.importorskip("dissect.evidence")
+    image = disks.ewf(disks.ext4(tree, tmp_path / "disk.raw"), tmp_path / "disk.E01", "none")
+    data = bytearray(image.read_bytes())
+    data[data.index(LITTLE[30_000:30_050])] ^= 1
+    image.write_bytes(data)
+    timeline, report = extract([str(image)], Wanted(opener=opener))
+    timeline.close()
+    assert [(log.samples - log.parts, len(log.damages)) for log in report.logs] == [(6, 1), (10, 0)]
+    assert report.logs[0].sha256 is None
