@@ -292,4 +292,4 @@ def _remark(header: Header, tally: _Tally) -> Remark:
     where = f"in {tally.places} places up to offset {tally.last}" if tally.places > 1 else "in one place"
     found = f"{tally.samples} samples {where}" if tally.samples else "a header without a sample behind it"
     what = "; ".join(filter(None, (f"{found}: {hostname}, atop {header.release}", header.caveat)))
-    return Remark(tally.first, what, serious=bool(header.caveat))
+    return Remark(tally.first, what, serious=False)
