@@ -239,8 +239,15 @@ class Search:
     def _matching(self, trail: _Trail, pattern: str) -> Iterator[Entry]:
         if trail[-1].kind is Kind.FOLDER:
             for entry in self._entries(trail):
-                if _matches_name(entry, pattern):
+                if self._matches_name(entry, pattern):
                     yield entry
+
+    def _matches_name(self, entry: Entry, pattern: str) -> bool:
+        """Whether a name matches; one that could not be read matches every wildcard."""
+        if not entry.readable:
+            return "*" in pattern
+        name = os.fsdecode(entry.name)
+        return fnmatchcase(name.lower(), pattern.lower()) if self.tree.is_case_blind else fnmatchcase(name, pattern)
 
     def _entries(self, folder: _Trail) -> Iterator[Entry]:
         """What is in a directory; what cannot be read of it is told."""
@@ -277,11 +284,6 @@ def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
     if pattern[-1] == "**":
         return _matches(names, pattern[:-1]) or _matches(names[:-1], pattern)
     return fnmatchcase(names[-1], pattern[-1]) and _matches(names[:-1], pattern[:-1])
-
-
-def _matches_name(entry: Entry, pattern: str) -> bool:
-    """Whether a name matches; one that could not be read matches every wildcard."""
-    return fnmatchcase(os.fsdecode(entry.name), pattern) if entry.readable else "*" in pattern
 
 
 def _names(trail: _Trail) -> list[str]:

@@ -67,6 +67,11 @@ class Tree(Protocol):
         """Whether this is a machine's volume: its paths are absolute, its symbolic links lead somewhere in it."""
         ...
 
+    @property
+    def is_case_blind(self) -> bool:
+        """Whether names that differ in their case alone are one: of FAT, NTFS, and ISO 9660 without longer names."""
+        ...
+
     def top(self) -> tuple[Entry, ...]:
         """The directory that all is in, at the end; before it those around it, from the root, where they are known."""
         ...

@@ -13,7 +13,7 @@ from atop_timeline.evidence import Evidence, Wanted, open_evidence
 from atop_timeline.keys import Keys
 from tests import disks
 from tests.encryption import BINARY_KEY, PASSWORD
-from tests.servers import PACK, USERS, expected, found, sha256
+from tests.servers import BIG, LITTLE, PACK, USERS, expected, found, sha256
 
 Make: TypeAlias = Callable[[Path, Path], Path]
 """From a tree, or a raw image, and the path of what is to be made."""
@@ -54,6 +54,14 @@ def test_file_system(tree: Path, tmp_path: Path, make: Make, opener: str, table:
     volume = make(tree, tmp_path / "volume.raw")
     image = table(tmp_path / "disk.raw", volume) if table else volume
     assert logs_of(image, Wanted(opener=opener)) == expected("p1" if table else "")
+
+
+@pytest.mark.parametrize("options", [("-R",), ("-quiet",)], ids=["Rock Ridge", "short names"])
+def test_iso_whose_long_names_are_not_read(tree: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """The Sleuth Kit shows short names in capitals."""
+    logs = logs_of(disks.iso(tree, tmp_path / "disk.iso", *options))
+    assert sorted(data for _, _, data in logs) == sorted((LITTLE, BIG))
+    assert {path[:-3] for _, path, _ in logs} == {"/VAR/LOG/ATOP/ATOP_"}
 
 
 def test_subvolumes_of_btrfs(tree: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ class FolderTree:
 
     name = ""
     kind = "folder"
-    is_rooted = False
+    is_rooted = is_case_blind = False
 
     def __init__(self, path: str) -> None:
         self._top = os.path.abspath(os.fsencode(path))  # noqa: PTH100  resolve() would follow links

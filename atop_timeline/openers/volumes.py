@@ -28,6 +28,7 @@ _EXT, _XFS, _FAT, _NTFS = (
     *(definitions.TYPE_INDICATOR_FAT, definitions.TYPE_INDICATOR_NTFS),
 )
 _WITH_INODES, _LISTED_BY_INDEX = (_EXT, _XFS), (_EXT, _XFS, _FAT, _NTFS)
+_CASE_BLIND = (_FAT, _NTFS, definitions.TYPE_INDICATOR_TSK)
 _MFT_ENTRY_BITS = 48  # of a file reference, the others count its uses
 _KINDS = {
     definitions.FILE_ENTRY_TYPE_FILE: Kind.FILE,
@@ -46,6 +47,7 @@ class DfvfsTree:
     def __init__(self, root: Any) -> None:  # noqa: ANN401  dfVFS has no types
         self.name = volume_name(root)
         self.kind = f"{_NAMES.get(root.type_indicator, root.type_indicator)} file system"
+        self.is_case_blind = root.type_indicator in _CASE_BLIND
         self._root = root
 
     def top(self) -> tuple[Entry, ...]:

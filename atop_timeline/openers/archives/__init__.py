@@ -40,7 +40,7 @@ class ArchiveTree:
     """What is in an archive, or of a compressed tar what may matter; what is lost is told in its top directory."""
 
     name = ""
-    is_rooted = False
+    is_rooted = is_case_blind = False
 
     def __init__(self, kind: str, contents: Contents) -> None:
         self.kind = kind

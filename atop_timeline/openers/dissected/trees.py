@@ -34,6 +34,11 @@ class DissectTree:
     subvolume: int = 0
     is_rooted = True
 
+    @property
+    def is_case_blind(self) -> bool:
+        """See `Tree`."""
+        return self.kind.startswith(("FAT", "NTFS"))
+
     def top(self) -> tuple[Entry, ...]:
         """See `Tree`."""
         try:
