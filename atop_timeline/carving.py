@@ -15,6 +15,7 @@ from atop_timeline import leads
 from atop_timeline.blocks import Samples, blocks_of
 from atop_timeline.cached import PIECE_BYTES, Cached
 from atop_timeline.header import RAWHEADER_BYTES, Header
+from atop_timeline.joins import BEHIND_HEADER, Joined, Joins, Torn
 from atop_timeline.layout import MOST_RECORD_BYTES
 from atop_timeline.machines import Machines, boots_of
 from atop_timeline.rawlog import Damage, Remark
@@ -97,6 +98,8 @@ class Carving:
         self._forms = list(leads.forms_of())
         self._tallies: dict[Header, _Tally] = {}
         self._runs: list[Run] = []
+        self._ends: list[Torn] = []
+        self._end = 0
         self._unsearched: list[tuple[int, int]] = []
         self._torn = set()
 
@@ -142,6 +145,7 @@ class Carving:
             self._machines.booted(known, boots_of(sample))
             yield self._counted(sample)
             del sample  # it may be large, and the next one as well
+        self._ends.append(Torn(self._end, known, BEHIND_HEADER))
 
     def _gather(self, recovery: Recovery, offset: int, form: np.dtype[np.void]) -> None:
         """Keeps where samples without a header are."""
@@ -160,6 +164,7 @@ class Carving:
         is_doubtful = found.is_alone and begins_before(offset, form)
         if found.whole:
             self._runs.append(Run(offset, found.whole, found.boots, layout, is_doubtful))
+            self._ends.append(Torn(self._end, self._machines.unknown(layout), offset))
         self._runs += [Run(part, 0, found.boots, layout) for part in found.parts]
 
     def _run(self, recovery: Recovery, header: Header, offset: int) -> Iterator[Sample]:
@@ -171,6 +176,7 @@ class Carving:
                 break
             yield sample
             del sample
+        self._end = offset
         recovery.budget.spend(_most_inflated(self._data, header, offset))
         self._torn.add((offset, *leads.shape_of(header.layout.rawrecord)))
         yield from self._saved(recovery, header, offset)
@@ -185,13 +191,24 @@ class Carving:
             yield from Salvage(self._data, recovery.budget, header, ends=False).samples([offset], end)
 
     def _without_header(self) -> Iterator[Sample]:
-        """The samples whose machine is to be told by what all headers are."""
+        """The samples whose machine is to be told by what all headers are, or by others that they follow."""
+        joins = Joins(self._data)
+        joined = self._joined(joins)
+        following = _following(joined)
+        ends = {each.torn.offset for each in joined}
+        self._runs = [run for run in self._runs if run.samples or run.offset not in ends]
         by_header: dict[Header, list[Run]] = {}
         for run in self._runs:
-            header = self._owner(run)
+            header = following.get(run.offset) or self._owner(run)
             if header:
                 by_header.setdefault(header, []).append(run)
-        self._runs = []
+        owners = {run.offset: header for header, runs in by_header.items() for run in runs}
+        self._runs, self._ends = [], []
+        for each in joined:
+            sample = joins.sample(each, owners.get(each.following, each.torn.header))
+            if sample:
+                self._tallies.setdefault(sample.header, _Tally(sample.offset))
+                yield self._counted(sample)
         for header, runs in by_header.items():
             tally = self._tallies.setdefault(header, _Tally(runs[0].offset))
             for run in runs:
@@ -200,6 +217,17 @@ class Carving:
                     is_doubtful = run.is_doubtful and sample.offset == run.offset
                     yield self._counted(doubted(sample) if is_doubtful else sample)
                     del sample
+
+    def _joined(self, joins: Joins) -> list[Joined]:
+        """The torn samples whose rest is before samples without a header, also before others that are torn."""
+        ends = {each.offset: each for each in self._ends}
+        for run in self._runs:
+            layout = run.layout or self._machines.layout_of(*run.torn)
+            if layout:
+                joins.begins(layout, run.offset)
+                if not run.samples:
+                    ends.setdefault(run.offset, Torn(run.offset, self._machines.unknown(layout), run.offset))
+        return [each for each in map(joins.joined, ends.values()) if each]
 
     def _owner(self, run: Run) -> Header | None:
         """Whose a run is; None if there is nothing in it after all."""
@@ -259,6 +287,18 @@ class Carving:
 def _recovery(data: Bytes) -> Recovery:
     """A search of one piece; 256 MiB may be inflated in vain, as much as the worst fragments of honest logs ask for."""
     return Recovery(data, Budget(PIECE_BYTES // 8))
+
+
+def _following(joined: Sequence[Joined]) -> dict[int, Header]:
+    """The header of each run, by its offset, that goes on what is behind that header."""
+    found: dict[int, Header] = {}
+    by_begin = {each.torn.begin: each for each in joined}
+    for each in joined:
+        place: Joined | None = each if each.torn.begin == BEHIND_HEADER else None
+        while place and place.following not in found:
+            found[place.following] = each.torn.header
+            place = by_begin.get(place.following)
+    return found
 
 
 def _record(data: Bytes, header: Header, offset: int) -> np.void:

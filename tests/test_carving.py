@@ -3,7 +3,7 @@
 import io
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +98,11 @@ def test_what_is_skipped() -> None:
     assert contents(found) == contents(whole("2.9.0"))
 
 
+def bounds(name: str) -> Iterable[tuple[Sample, int]]:
+    """Samples, and where they end."""
+    return zip(whole(name), offsets(name)[1:], strict=True)
+
+
 def fragments(names: list[str], sizes: list[int], order: random.Random, filling: bytes) -> tuple[bytes, set[bytes]]:
     """Logs cut into pieces of some blocks, in any order, noise between; and the records that are whole in one piece."""
     pieces, expected = list[bytes](), set[bytes]()
@@ -106,8 +111,8 @@ def fragments(names: list[str], sizes: list[int], order: random.Random, filling:
         while begin < len(raw(name)):
             end = begin + sizes[number % len(sizes)] * BLOCK
             pieces.append(raw(name)[begin:end].ljust(-len(raw(name)[begin:end]) // BLOCK * -BLOCK, b"\0"))
-            bounds = zip(whole(name), offsets(name)[1:], strict=True)
-            expected |= {each.record.tobytes() for each, stop in bounds if begin <= each.offset and stop <= end}
+            inside = (each for each, stop in bounds(name) if begin <= each.offset and stop <= end)
+            expected |= {each.record.tobytes() for each in inside}
             begin, number = end, number + 1
     order.shuffle(pieces)
     return b"".join(piece + filling[: order.randrange(3) * BLOCK] for piece in pieces), expected
@@ -130,6 +135,24 @@ def test_fragments_in_any_order(names: list[str], sizes: list[int], order: rando
         tasks = originals[sample.record.tobytes()].tasks
         assert np.array_equal(sample.tasks.view(np.uint8), tasks[: len(sample.tasks)].view(np.uint8))
         assert sample.whole == (len(sample.tasks) == len(tasks)) or "its task list is whole" in sample.caveat
+
+
+@pytest.mark.parametrize("name", ["1.26-a", "2.8.1", "2.13.0", "debian-2.8.1-s390x"])
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_a_log_in_two_fragments_is_whole_again(name: str, is_reversed: bool) -> None:  # noqa: FBT001  a column
+    """Its samples are those of the machine in its header, which the joined one proves."""
+    half = len(raw(name)) // 2 // BLOCK * BLOCK
+    pieces = [raw(name)[:half], raw(name)[half:].ljust(2 * half, b"\0")]
+    other = NOISE[:BLOCK].ljust(BLOCK, b"n")
+    found, carving = carved(other.join(pieces[::-1] if is_reversed else pieces))
+    given = {each.record.tobytes(): each for each in found if each.whole}
+    assert {key: each.tasks.tobytes() for key, each in given.items()} == {
+        each.record.tobytes(): each.tasks.tobytes() for each in whole(name)
+    }
+    joined = [each for each in given.values() if each.caveat.startswith("joined from two fragments: ")]
+    assert len(joined) == 1
+    assert {each.caveat for each in given.values()} - {each.caveat for each in joined} == {""}
+    assert [header.hostname for header in carving.headers] == [whole(name)[0].header.hostname]
 
 
 def test_a_torn_sample_is_saved_in_part() -> None:
@@ -243,13 +266,14 @@ def test_logs_deleted_from_a_file_system(tmp_path: Path) -> None:
         disks.run("debugfs", "-w", "-R", f"rm /var/log/atop/atop_{name}", image)
     data = image.read_bytes()
     found, _ = carved(data)
-    assert {each.digest for each in found if each.whole} == {
-        each.digest
-        for name in names
-        for each, end in zip(whole(name), offsets(name)[1:], strict=True)
-        if raw(name)[each.offset : end] in data
-    }
-    assert len(found) > 25
+    samples = [(each, raw(name)[each.offset : end]) for name in names for each, end in bounds(name)]
+    in_one_piece = {each.digest for each, data_of in samples if data_of in data}
+    given = {each.digest for each in found if each.whole}
+    assert in_one_piece < given <= {each.digest for each, _ in samples}
+    assert len(given) > 25
+    assert [each.caveat.split(":")[0] for each in found if each.caveat].count("joined from two fragments") == len(
+        given - in_one_piece
+    )
 
 
 def test_blocks_hold_the_samples() -> None:
