@@ -204,6 +204,10 @@ class Carving:
                 by_header.setdefault(header, []).append(run)
         owners = {run.offset: header for header, runs in by_header.items() for run in runs}
         self._runs, self._ends = [], []
+        if joins.exhausted:
+            self.remarks.append(
+                Remark(0, "not all torn samples were joined: too much looks like fragments", serious=True)
+            )
         for each in joined:
             sample = joins.sample(each, owners.get(each.following, each.torn.header))
             if sample:

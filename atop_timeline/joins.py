@@ -20,6 +20,8 @@ from atop_timeline.record import Bytes, Sample, TornError, read_sample
 _SECTOR_BYTES, _BLOCK_BYTES = 1 << 9, 1 << 12
 _MOST_BYTES, _MOST_BYTES_IN_SECTORS = 1 << 21, 1 << 16
 _LENGTHS = ("scomplen", "pcomplen", "ccomplen", "icomplen")
+_MOST_STARTS = 1 << 6  # that may follow one sample
+_FREE_BYTES, _BYTES_PER_BYTE = 1 << 33, 16  # of system-level data, to be inflated in vain
 BEHIND_HEADER = -1
 
 
@@ -45,13 +47,20 @@ class Joins:
 
     def __init__(self, data: Bytes) -> None:
         self._data = data
+        self._left = _FREE_BYTES + _BYTES_PER_BYTE * data.size
         self._starts: dict[tuple[object, ...], list[int]] = defaultdict(list)
 
     def begins(self, layout: Layout, offset: int) -> None:
         """Keeps that samples begin here, without a header before them."""
         record = self._record(layout, offset)
         if record is not None:
-            self._starts[*_key(layout), int(record["curtime"]) - int(record["interval"])].append(offset)
+            starts = self._starts[*_key(layout), int(record["curtime"]) - int(record["interval"])]
+            starts += [offset] if len(starts) < _MOST_STARTS else []
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it took more than honest fragments could."""
+        return self._left <= 0
 
     def joined(self, torn: Torn) -> Joined | None:
         """A torn sample with its rest, if that is found."""
@@ -72,8 +81,9 @@ class Joins:
     def sample(self, joined: Joined, header: Header) -> Sample | None:
         """What was put together, behind this header; None where it does not prove itself."""
         offset, cut, rest = joined.torn.offset, joined.cut, joined.rest
-        if rest < 0:
+        if rest < 0 or self.exhausted:
             return None
+        self._left -= header.layout.sstat.itemsize
         whole = self._data.window(offset, cut) + self._data.window(rest, joined.following)
         try:
             sample, _, _ = read_sample(Bytes(io.BytesIO(whole)), header, 0)
