@@ -5,54 +5,26 @@ a `Problem`, and the rest goes on.
 """
 
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from atop_timeline import openers
 from atop_timeline.compressed import decompressed
-from atop_timeline.errors import EvidenceError, UsageError
-from atop_timeline.hostfiles import HostFile, kept_input
-from atop_timeline.keys import Keys
-from atop_timeline.kinds import kind_of, read_head
+from atop_timeline.contents import Wanted, contents_of
+from atop_timeline.errors import EvidenceError
+from atop_timeline.hostfiles import kept_input
 from atop_timeline.notes import Notes, Problem, joined, reason
-from atop_timeline.openers.archives import archive, is_archive
-from atop_timeline.openers.folders import FolderTree
 from atop_timeline.recognition import Unwrapped, unwrapped
-from atop_timeline.search import Candidate, Promise, Search, matters, places
-from atop_timeline.segments import distinct_paths, missing_segments
+from atop_timeline.search import Candidate, Promise, Search, places
+from atop_timeline.segments import distinct_paths
 from atop_timeline.streams import Hashed
 from atop_timeline.texts import decode
-from atop_timeline.trees import OPENERS, Image, Source, Tree, Volume
+from atop_timeline.trees import Source
 
 __all__ = ["Evidence", "LogFile", "Problem", "Wanted", "open_evidence"]
 
 STANDARD_INPUT = "-"
-_MOST_HEADLESS_BYTES = 1 << 30
-"""In a larger file that is no disk image, samples without a header are not looked for."""
-_OF_DAMAGED = frozenset({"", "text", "zeros"})
-"""As what a log may appear whose header was overwritten."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What to look for in evidence, and how.
-
-    `log_paths` are globs of files (`**` crosses directories) to search besides atop's own places: from the
-    root of each volume, or below a folder at any depth. `scan` looks at every regular file. `carve` searches
-    raw bytes for samples that belong to no file any more. `volumes` names the volumes to search, by default
-    all. `opener` is one of `trees.OPENERS`.
-    """
-
-    log_paths: Sequence[str] = ()
-    scan: bool = False
-    carve: bool = False
-    volumes: Sequence[str] = ()
-    opener: str = OPENERS[0]
-    keys: Keys = field(default_factory=Keys)
 
 
 @dataclass(frozen=True)
@@ -104,19 +76,6 @@ class LogFile:
         return decompressed(stream, self._wrapping) if self._wrapping else stream
 
 
-class _NoImageError(EvidenceError):
-    """Nothing speaks for a disk image in a file."""
-
-
-class _Contents(NamedTuple):
-    """What a piece of evidence is: a log by itself, or trees to search; bytes to carve; an image's volumes."""
-
-    log: Source | None = None
-    trees: Sequence[Tree] = ()
-    raw: Sequence[Volume] = ()
-    volumes: Sequence[Volume] = ()
-
-
 class Evidence:
     """A disk image, a collection, a folder or a log, and the atop logs in it.
 
@@ -133,7 +92,7 @@ class Evidence:
         self.name = self._notes.evidence
         self.problems, self.searched = self._notes.problems, self._notes.searched
         try:
-            self._contents = _contents(self.path, self._wanted, self._notes, others)
+            self._contents = contents_of(self.path, self._wanted, self._notes, others)
         except (OSError, ValueError) as error:
             raise EvidenceError(f"{self._notes.evidence}: {reason(error)}") from error
         self.volumes = self._contents.volumes
@@ -201,108 +160,3 @@ def open_evidence(paths: Sequence[str], wanted: Wanted | None = None) -> list[Ev
     """Open each piece of evidence among the paths, once; raises `EvidenceError` at the first that fails."""
     distinct = distinct_paths(paths)
     return [Evidence(path, wanted, distinct) for path in distinct]
-
-
-def _contents(path: str, wanted: Wanted, notes: Notes, others: Sequence[str]) -> _Contents:
-    if Path(path).is_dir():
-        if wanted.carve:
-            notes.tell(Problem("", "a folder is not carved; name the files in it that are to be", serious=False))
-        return _Contents(trees=[FolderTree(path)])
-    head = _head_of_file(path)
-    source = HostFile(os.fsencode(path))
-    file = _unwrapped(source)
-    if file and file.begins_as_log:
-        return _Contents(source)
-    if is_archive(source):
-        is_wanted = partial(matters, wanted=places(wanted.log_paths), scan=wanted.scan)
-        size = Path(path).stat().st_size
-        raw = [Volume("", kind_of(head), size, source, None)] if wanted.carve else []
-        return _Contents(trees=[archive(source, wanted.keys, is_wanted)], raw=raw)
-    try:
-        return _in_image(path, head, wanted, notes, others)
-    except _NoImageError:
-        is_small = Path(path).stat().st_size <= _MOST_HEADLESS_BYTES
-        kind = file.inner_kind if file and file.wrapping else kind_of(head)
-        if file and is_small and kind in _OF_DAMAGED and _has_samples(file):
-            return _Contents(source)
-        raise
-
-
-def _head_of_file(path: str) -> bytes:
-    """First bytes of a file or a block device, at least one."""
-    mode = Path(path).stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
-        raise EvidenceError("neither a file nor a folder")
-    head = read_head(path)
-    if not head:
-        raise EvidenceError("empty")
-    return head
-
-
-def _unwrapped(source: Source) -> Unwrapped | None:
-    try:
-        return unwrapped(source)
-    except OSError:
-        return None
-
-
-def _has_samples(file: Unwrapped) -> bool:
-    try:
-        return file.has_samples
-    except OSError:
-        return False
-
-
-def _in_image(path: str, head: bytes, wanted: Wanted, notes: Notes, others: Sequence[str]) -> _Contents:
-    """The volumes of an image that are wanted, and all its bytes if it is to be carved."""
-    image = openers.opened(path, head, wanted.opener, wanted.keys, [other for other in others if Path(other).is_file()])
-    volumes = _chosen(image.volumes, wanted.volumes)
-    unread = [volume for volume in volumes if not volume.tree]
-    trees = [volume.tree for volume in volumes if volume.tree]
-    is_elsewhere = any(volume.why == openers.READ_ELSEWHERE for volume in unread)
-    if not trees and not wanted.carve and not is_elsewhere:
-        error = EvidenceError if any(volume.name for volume in unread) else _NoImageError
-        raise error(_nothing_readable(head, unread))
-    for what in missing_segments(path):
-        notes.tell(Problem("", what, serious=True))
-    for volume in unread:
-        is_serious = openers.is_serious(volume) and not (wanted.carve and not volume.name)
-        notes.tell(Problem(volume.name, _unread(volume), is_serious))
-    raw = _raw(image, volumes, wanted) if wanted.carve else []
-    return _Contents(trees=trees, raw=raw, volumes=image.volumes)
-
-
-def _chosen(volumes: Sequence[Volume], names: Sequence[str]) -> list[Volume]:
-    """The volumes with these names, or inside one of these; `2` stands for `p2`."""
-    wanted = [f"p{name}" if name.isdigit() else name for name in names]
-    for name in wanted:
-        if not any(f"{volume.name}/".startswith(f"{name}/") for volume in volumes):
-            there = ", ".join(volume.name for volume in volumes if volume.name) or "none with a name"
-            raise UsageError(f"has no volume {name}; there are {there}")
-    return [
-        volume for volume in volumes if not wanted or any(f"{volume.name}/".startswith(f"{name}/") for name in wanted)
-    ]
-
-
-def _raw(image: Image, volumes: Sequence[Volume], wanted: Wanted) -> list[Volume]:
-    """What to carve: the whole disk, and what is not on it as it is; or the volumes that were chosen."""
-    if wanted.volumes:
-        return list(volumes)
-    with image.disk.open() as stream:
-        size = stream.seek(0, os.SEEK_END)
-    disk = Volume("", "disk", size, image.disk, None)
-    return [disk, *(volume for volume in volumes if volume.is_mapped)]
-
-
-def _unread(volume: Volume) -> str:
-    return f"{volume.kind}, cannot be read" + (f": {volume.why}" if volume.why else "")
-
-
-def _nothing_readable(head: bytes, unread: Sequence[Volume]) -> str:
-    named = [volume for volume in unread if volume.name]
-    if named:
-        reasons = "; ".join(f"{volume.name} {_unread(volume)}" for volume in named)
-        return f"no file system in this image can be read: {reasons}"
-    kind = kind_of(head) or f"begins with {head[:4].hex(' ')}"
-    why = "".join(f": {volume.why}" for volume in unread if volume.why)
-    return f"neither a readable disk image, nor a collection, a folder or an atop log, but {kind}{why}"

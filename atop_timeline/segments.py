@@ -8,11 +8,12 @@ from pathlib import Path
 from atop_timeline.hostfiles import opened_folder
 from atop_timeline.kinds import LOGLESS, ewf_segment, kind_of, read_head
 
+ARCHIVE_SUFFIXES = (b".tar", b".tgz", b".txz", b".tzst", b".tar.gz", b".tar.xz", b".tar.bz2", b".tar.zst", b".zip")
 _MOST_MISSING = 10
 _SUFFIXES = (
     *(".e01", ".ex01", ".s01", ".l01", ".raw", ".dd", ".img", ".bin", ".001", ".000", ".aa", ".aff4"),
     *(".qcow2", ".qcow", ".vmdk", ".vhd", ".vhdx", ".avhdx", ".vdi", ".hdd", ".iso"),
-    *(".tar", ".tgz", ".txz", ".tzst", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip"),
+    *(suffix.decode() for suffix in ARCHIVE_SUFFIXES),
 )
 """How files are named that are evidence by themselves where they lie in a folder that is given."""
 

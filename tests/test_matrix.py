@@ -13,7 +13,7 @@ from atop_timeline.evidence import Evidence, Wanted, open_evidence
 from atop_timeline.keys import Keys
 from tests import disks
 from tests.encryption import BINARY_KEY, PASSWORD
-from tests.servers import BIG, LITTLE, PACK, USERS, expected, found, sha256
+from tests.servers import BIG, LITTLE, PACK, USERS, expected, found, sha256, write
 
 Make: TypeAlias = Callable[[Path, Path], Path]
 """From a tree, or a raw image, and the path of what is to be made."""
@@ -217,3 +217,18 @@ def test_collection(tree: Path, tmp_path: Path, kind: str, prefix: str, packed: 
     before = f"{prefix}/".removeprefix("./")
     logs = logs_of(place)
     assert logs == [(volume, before + path.removeprefix("/"), data) for volume, path, data in expected("")]
+
+
+@pytest.mark.parametrize("outer", ["zip", "tar", "tar in gzip"])
+@pytest.mark.parametrize("folder", ["", "case7/"])
+def test_collection_in_a_collection(tree: Path, tmp_path: Path, outer: str, folder: str) -> None:
+    inner = {f"{folder}uac-web1.tar.gz": PACK["gzip"](in_tar(tree, "./[root]")), f"{folder}web2.zip": in_zip(tree, ".")}
+    write(tmp_path / "packed", {**inner, f"{folder}notes.txt": b"text", f"{folder}bad.zip": b"PK\x03\x04"})
+    data = in_zip(tmp_path / "packed", ".") if outer == "zip" else in_tar(tmp_path / "packed", ".")
+    place = write(tmp_path, {"case": PACK["gzip"](data) if "gzip" in outer else data}) / "case"
+    evidence = Evidence(str(place))
+    assert found(evidence) == [
+        *((name, f"[root]{path}", data) for name, path, data in expected(f"{folder}uac-web1.tar.gz")),
+        *((name, path.removeprefix("/"), data) for name, path, data in expected(f"{folder}web2.zip")),
+    ]
+    assert [problem.where for problem in evidence.problems] == [f"{place} {folder}bad.zip"]

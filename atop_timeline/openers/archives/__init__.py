@@ -39,7 +39,7 @@ class Contents(Protocol):
 class ArchiveTree:
     """What is in an archive, or of a compressed tar what may matter; what is lost is told in its top directory."""
 
-    name = ""
+    name: str = ""
     is_rooted = is_case_blind = False
 
     def __init__(self, kind: str, contents: Contents) -> None:
