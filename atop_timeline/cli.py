@@ -211,10 +211,10 @@ def _names(text: str) -> list[str]:
 
 
 def _list_formats() -> int:
-    from atop_timeline import plugins  # noqa: PLC0415  heavy
+    from atop_timeline import output, plugins  # noqa: PLC0415  heavy
 
-    for each in plugins.formatters().values():
-        print(f"{each.name:17} {each.suffix:9} {each.description}; loses: {each.loses}")
+    known = plugins.formatters().values()
+    output.show(f"{each.name:17} {each.suffix:9} {each.description}; loses: {each.loses}" for each in known)
     return DONE
 
 

@@ -56,7 +56,7 @@ def show(options: Namespace) -> bool:
     with console.progress("reading", "MB", 1e6) as advance:
         report = survey(options.sources, _wanted(options, console), lambda step: advance(step.done, step.total))
     _tell(report, console)
-    console.show(listing.lines(report))
+    output.show(listing.lines(report))
     return report.complete
 
 

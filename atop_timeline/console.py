@@ -42,11 +42,6 @@ class Console:
             for name, value in rows:
                 self._print(f"{self._styled(f'{name:10}', _BOLD)} {value}")
 
-    def show(self, lines: Iterable[str]) -> None:
-        """What was asked for: on standard output."""
-        for line in lines:
-            print(line)
-
     def ask(self, volume: str) -> str | None:
         """A password for a volume, unseen; None where no terminal is, or where nothing was answered."""
         if not (sys.stdin and sys.stdin.isatty() and self._terminal) or volume in self._asked:

@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -56,6 +56,13 @@ def check(path: str, *, overwrite: bool) -> None:
         raise OutputError(f"{path}: {'Not a directory' if target.parent.exists() else 'No such file or directory'}")
     if target.is_file() and not overwrite:
         raise OutputError(f"{path} exists already; --overwrite replaces it")
+
+
+def show(lines: Iterable[str]) -> None:
+    """Prints what was asked for, on standard output; raises `OutputError` where it cannot."""
+    with opened(STANDARD_OUTPUT, overwrite=False) as stream:
+        for line in lines:
+            stream.write(f"{line}\n".encode())
 
 
 def check_apart(outputs: Sequence[str], sources: Sequence[str]) -> None:

@@ -86,3 +86,13 @@ def test_standard_input(tmp_path: Path) -> None:
         done = subprocess.run(command, stdin=stream, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "standard input")
     assert done.stdout.splitlines()[2].split()[:5] == ["standard", "input", "68,242", "lab-guest", "2.8"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("what", ["--list", "--list-formats"])
+def test_standard_output_that_is_full(tmp_path: Path, what: str) -> None:
+    log = write(tmp_path, {"atop_1": LITTLE}) / "atop_1"
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "atop_timeline.cli", what, str(log)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "atop-timeline: error: -: No space left on device\n")

@@ -21,6 +21,10 @@ Make: TypeAlias = Callable[[Path, Path], Path]
 OPEN, LOCKED = Wanted(), Wanted(keys=Keys(("wrong", PASSWORD), key_files=(BINARY_KEY,)))
 
 
+def needs_dissect() -> None:
+    pytest.importorskip("dissect.volume")
+
+
 def logs_of(path: Path, wanted: Wanted = OPEN) -> list[tuple[str, str, bytes]]:
     evidence = Evidence(str(path), wanted)
     logs = found(evidence)
@@ -51,6 +55,8 @@ FILE_SYSTEMS: list[tuple[str, Make, str]] = [
 @pytest.mark.parametrize("table", [None, disks.gpt], ids=["no table", "GPT"])
 @pytest.mark.parametrize(("make", "opener"), [row[1:] for row in FILE_SYSTEMS], ids=[row[0] for row in FILE_SYSTEMS])
 def test_file_system(tree: Path, tmp_path: Path, make: Make, opener: str, table: Make | None) -> None:
+    if opener != "dfvfs":
+        needs_dissect()
     volume = make(tree, tmp_path / "volume.raw")
     image = table(tmp_path / "disk.raw", volume) if table else volume
     assert logs_of(image, Wanted(opener=opener)) == expected("p1" if table else "")
@@ -66,6 +72,7 @@ def test_iso_whose_long_names_are_not_read(tree: Path, tmp_path: Path, options: 
 
 def test_subvolumes_of_btrfs(tree: Path, tmp_path: Path) -> None:
     """The logs are in one, the users in another."""
+    needs_dissect()
     disk = disks.gpt(tmp_path / "disk.raw", disks.btrfs_subvolumes(tree, tmp_path / "volume.raw"))
     assert logs_of(disk) == expected("p1/@/var", "/log/atop")
     assert [log.users for log in Evidence(str(disk)).logs()] == [USERS, USERS]
@@ -124,12 +131,17 @@ VOLUMES: list[tuple[str, Make, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "name"), [row[1:] for row in VOLUMES], ids=[row[0] for row in VOLUMES])
-def test_volume(tree: Path, tmp_path: Path, make: Make, name: str) -> None:
+DISSECTS_VOLUMES = ("binary key file", "LUKS2", "two segments", "two physical volumes")
+
+
+@pytest.mark.parametrize("opener", ["auto", "dissect"])
+@pytest.mark.parametrize(("kind", "make", "name"), VOLUMES, ids=[row[0] for row in VOLUMES])
+def test_volume(tree: Path, tmp_path: Path, kind: str, make: Make, name: str, opener: str) -> None:  # noqa: PLR0913, PLR0917  a table
+    if opener == "dissect" or any(part in kind for part in DISSECTS_VOLUMES):
+        needs_dissect()
     file_system = disks.ext(tree, tmp_path / "volume.raw", size_mib=8)
     image = make(file_system, tmp_path / "disk.raw")
-    assert logs_of(image, LOCKED) == expected(name)
-    assert logs_of(image, Wanted(keys=LOCKED.keys, opener="dissect")) == expected(name)
+    assert logs_of(image, Wanted(keys=LOCKED.keys, opener=opener)) == expected(name)
 
 
 # Storage.
@@ -150,6 +162,7 @@ STORAGE: dict[str, Make] = {
     "qcow2, old": lambda raw, folder: disks.qemu(raw, folder / "sda.qcow2", "qcow2", "-c", "-o", "compat=0.10"),
     "qcow2 on another": lambda raw, folder: disks.backed(raw, folder / "sda.qcow2", "qcow2", "qcow2"),
     "qcow2 on raw": lambda raw, folder: disks.backed(raw, folder / "sda.qcow2", "qcow2", "raw"),
+    "VMDK on another": lambda raw, folder: disks.backed(raw, folder / "sda.vmdk", "vmdk", "vmdk"),
     "VMDK": lambda raw, folder: disks.qemu(raw, folder / "sda.vmdk", "vmdk"),
     "VHD": lambda raw, folder: disks.qemu(raw, folder / "sda.vhd", "vpc"),
     "VHD, fixed": lambda raw, folder: disks.qemu(raw, folder / "sda.vhd", "vpc", "-o", "subformat=fixed"),
@@ -164,12 +177,17 @@ STORAGE: dict[str, Make] = {
 }
 
 
-@pytest.mark.parametrize("make", STORAGE.values(), ids=STORAGE)
-def test_storage_which_stays_as_it_was(tree: Path, tmp_path: Path, make: Make) -> None:
+DISSECTS_STORAGE = ("qcow2, compressed", "qcow2, zstd", "qcow2 on another", "qcow2 on raw", "VDI", "VMDK on another")
+
+
+@pytest.mark.parametrize("kind", STORAGE)
+def test_storage_which_stays_as_it_was(tree: Path, tmp_path: Path, kind: str) -> None:
+    if kind in DISSECTS_STORAGE:
+        needs_dissect()
     raw = disks.gpt(tmp_path / "disk.raw", disks.ext4(tree, tmp_path / "volume.raw"))
     folder = tmp_path / "evidence"
     folder.mkdir()
-    given = make(raw, folder)
+    given = STORAGE[kind](raw, folder)
     before = {path: sha256(path.read_bytes()) for path in folder.iterdir()}
     opened = open_evidence([str(given)])
     assert [found(each) for each in opened] == [expected("p1")]
@@ -178,9 +196,19 @@ def test_storage_which_stays_as_it_was(tree: Path, tmp_path: Path, make: Make) -
 
 def test_all_at_once(tree: Path, tmp_path: Path) -> None:
     """An XFS in a logical volume in LUKS2 in a GPT in a split, compressed E01."""
+    needs_dissect()
     group = disks.lvm(tmp_path / "pv", disks.xfs(tree, tmp_path / "xfs"))
     raw = beside(disks.gpt)(disks.luks2(group, tmp_path / "luks"), tmp_path / "disk.raw")
     assert logs_of(disks.ewf(raw, tmp_path / "sda.E01", "fast", 4 << 20), LOCKED) == expected("p2/lvm1")
+
+
+def test_more_segments_than_two_digits_count(tree: Path, tmp_path: Path) -> None:
+    """E99 is followed by EAA."""
+    noise = disks.random_bytes(tmp_path / "noise", 102)
+    raw = disks.mbr(tmp_path / "disk.raw", noise, disks.ext4(tree, tmp_path / "volume.raw"))
+    image = disks.ewf(raw, tmp_path / "sda.E01", "none", 1 << 20)
+    assert (tmp_path / "sda.EAC").exists()
+    assert found(Evidence(str(image))) == expected("p2")
 
 
 # Collections.
