@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -194,6 +195,24 @@ def vdi_of(tree: Path, image: Path) -> Path:
     return disks.qemu(disks.ext4(tree, image.with_suffix(".raw")), image, "vdi")
 
 
+def vhdx_of_changes(image: Path) -> Path:
+    """Flagged as one that has a parent: [MS-VHDX] 2.6.2.1."""
+    data = bytearray(disks.qemu(random_text(image.with_suffix(".raw")), image, "vhdx").read_bytes())
+    place = data.index(UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le)
+    metadata = int.from_bytes(data[place + 16 : place + 24], "little")
+    item = data.index(UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le, metadata)
+    data[metadata + int.from_bytes(data[item + 16 : item + 20], "little") + 4] |= 2
+    image.write_bytes(data)
+    return image
+
+
+def vmdk_on_an_exchanged_one(image: Path) -> Path:
+    child = disks.backed(random_text(image.with_suffix(".raw")), image, "vmdk", "vmdk")
+    (base,) = [path for path in image.parent.iterdir() if b"parentCID=ffffffff" in path.read_bytes()[:65536]]
+    base.write_bytes(re.sub(rb"\nCID=[0-9a-f]{8}", b"\nCID=12345678", base.read_bytes(), count=1))
+    return child
+
+
 def later_segment(image: Path) -> Path:
     raw = disks.random_bytes(image.with_suffix(".raw"), 3)
     return disks.ewf(raw, image.with_suffix(".E01"), "none", 1 << 20).with_suffix(".E02")
@@ -222,6 +241,8 @@ REFUSED: list[tuple[Callable[[Path], Path], str]] = [
     (damaged_qcow2, ": damaged qcow2 image: cluster_bits 4294967295"),
     (vdi, "a folder or an atop log, but VirtualBox VDI"),
     (unfinished_vhdx, ": VHDX with changes that are only in its log: `qemu-img check"),
+    (vhdx_of_changes, ": VHDX with changes to another image: merge"),
+    (vmdk_on_an_exchanged_one, ": VMDK with changes to another image, which has itself changed since"),
     (qcow2_on_another, ": qcow2 with a backing file, which libqcow misreads"),
     (later_segment, ": segment 2 of a split image, open the first one"),
     (locked_disk, ": no file system in this image can be read: p1 LUKS2, encrypted, cannot be read: "),
@@ -261,6 +282,27 @@ def test_raw_segment_that_is_missing_is_told(tree: Path, tmp_path: Path) -> None
     first.with_suffix(".003").unlink()
     evidence = Evidence(str(first))
     assert evidence.problems[0] == Problem(evidence.path, "segment 3 of a split image is missing", serious=True)
+
+
+def test_dissect_alone_where_it_is_missing(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dissected, "is_installed", lambda: False)
+    with pytest.raises(EvidenceError, match=r"dissect is not installed: pip install 'atop-timeline\[dissect\]'"):
+        Evidence(str(disks.ext4(tree, tmp_path / "disk")), Wanted(opener="dissect"))
+
+
+def test_vmdk_whose_parent_is_lost_is_no_log_by_itself(tree: Path, tmp_path: Path) -> None:
+    child = disks.backed(disks.ext4(tree, tmp_path / "raw"), tmp_path / "sda.vmdk", "vmdk", "vmdk")
+    (tmp_path / "base").unlink()
+    with pytest.raises(EvidenceError, match=r"VMDK with changes to another image, '.*base', which cannot be read"):
+        Evidence(str(child))
+
+
+def test_small_image_is_opened_by_the_second_opener(tmp_path: Path) -> None:
+    pytest.importorskip("dissect.hypervisor")
+    tree = write(tmp_path / "tree", {"atop/atop_1": LITTLE[:30_000]})
+    image = disks.qemu(disks.ext(tree, tmp_path / "raw", size_mib=1), tmp_path / "disk.vdi", "vdi")
+    assert image.stat().st_size < 2 << 20
+    assert found(Evidence(str(image))) == [("", "/atop/atop_1", LITTLE[:30_000])]
 
 
 # Several paths.

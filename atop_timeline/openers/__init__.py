@@ -37,6 +37,8 @@ def _opened(path: str, head: bytes, opener: str, keys: Keys) -> Image:
     if why:
         raise EvidenceError(why)
     if opener == "dissect":
+        if not _is_there():
+            raise EvidenceError(f"dissect is not installed: {ADVICE}")
         return _by_dissect(path, keys)
     try:
         image = _by_dfvfs(path, head, opener, keys)
@@ -51,7 +53,7 @@ def _opened(path: str, head: bytes, opener: str, keys: Keys) -> Image:
 
 def is_serious(volume: Volume) -> bool:
     """Whether there may be logs in a volume in which none can be looked for."""
-    is_large = volume.size >= _VOLUME_MIN_BYTES or not volume.source
+    is_large = volume.size >= _VOLUME_MIN_BYTES or not volume.source or not volume.name
     return volume.tree is None and volume.kind not in LOGLESS and is_large and volume.why != READ_ELSEWHERE
 
 

@@ -1,26 +1,76 @@
 """Disk images that a library would misread without an error: never silently wrong bytes."""
 
+import os
+import re
 import struct
 from typing import BinaryIO
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atop_timeline.hostfiles import opened
+from atop_timeline.notes import reason
 
 _VHDX_HEADERS = (1 << 16, 1 << 17)
 _VHDX_HEADER_BYTES, _VHDX_SEQUENCE, _VHDX_LOG = 64, slice(8, 16), slice(48, 64)
+_VHDX_REGIONS, _VHDX_TABLE_BYTES, _VHDX_HAS_PARENT = 3 << 16, 1 << 16, 2
+_VHDX_METADATA = UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le
+_VHDX_PARAMETERS = UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le
+_VMDK_DESCRIPTOR_BYTES = 1 << 16
 _QCOW_WITH_FEATURES = 3
 _QCOW_EXTERNAL_DATA = 1 << 2
 
 
 def unfinished(path: str, head: bytes) -> str:
-    """Why nothing reads a disk image right as it is, and what helps; empty where nothing is known.
+    """Why nothing reads a disk image right as it is, and what helps; empty where nothing is known."""
+    if head.startswith(b"vhdxfile"):
+        return _with_log(path) or _with_parent(path)
+    return _with_other_parent(path, head) if head.startswith((b"KDMV", b"# Disk DescriptorFile")) else ""
 
-    A VHDX has changes in its log where it was copied from a running machine: Microsoft, [MS-VHDX] 2.2.2 and 2.3.
-    """
-    if not head.startswith(b"vhdxfile"):
+
+def _with_other_parent(path: str, head: bytes) -> str:
+    """A VMDK that holds changes names the content of its parent: VMware, Virtual Disk Format 5.0."""
+    named = re.search(rb"^parentCID=([0-9a-f]{8})", head, re.MULTILINE)
+    if not named or named[1] == b"f" * 8:
         return ""
+    hint = re.search(rb'^parentFileNameHint="([^"\n]*)"', head, re.MULTILINE)
+    parent = os.path.join(os.fsencode(os.path.dirname(path)), hint[1] if hint else b"")  # noqa: PTH118, PTH120  bytes
+    try:
+        with opened(parent) as stream:
+            own = re.search(rb"^CID=([0-9a-f]{8})", stream.read(_VMDK_DESCRIPTOR_BYTES), re.MULTILINE)
+    except OSError as error:
+        return f"VMDK with changes to another image, {os.fsdecode(parent)!a}, which cannot be read: {reason(error)}"
+    is_same = own is not None and own[1] == named[1]
+    return "" if is_same else "VMDK with changes to another image, which has itself changed since"
+
+
+def _with_parent(path: str) -> str:
+    """A VHDX that holds changes says so: [MS-VHDX] 2.2.3 and 2.6.2.1; no library reads all of these right."""
+    with opened(path) as stream:
+        stream.seek(_VHDX_REGIONS)
+        place = _behind(stream.read(_VHDX_TABLE_BYTES), _VHDX_METADATA, "<Q")
+        stream.seek(place)
+        table = stream.read(_VHDX_TABLE_BYTES)
+        stream.seek(place + _behind(table, _VHDX_PARAMETERS, "<I") + 4)
+        flags = int.from_bytes(stream.read(4), "little")
+    is_child = flags & _VHDX_HAS_PARENT
+    return (
+        "VHDX with changes to another image: merge the two on copies, such as by Hyper-V's Merge-VHD"
+        if is_child
+        else ""
+    )
+
+
+def _behind(table: bytes, item: bytes, form: str) -> int:
+    """The number behind an identifier in a table, 0 where that is not there."""
+    place = table.find(item)
+    is_there = 0 <= place <= len(table) - 2 * len(item)
+    return int(struct.unpack_from(form, table, place + len(item))[0]) if is_there else 0
+
+
+def _with_log(path: str) -> str:
+    """A VHDX has changes in its log where it was copied from a running machine: [MS-VHDX] 2.2.2 and 2.3."""
     with opened(path) as stream:
         stream.seek(_VHDX_HEADERS[0])
         heads = stream.read(_VHDX_HEADERS[1] - _VHDX_HEADERS[0] + _VHDX_HEADER_BYTES)
