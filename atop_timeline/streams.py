@@ -18,13 +18,14 @@ READ_BYTES = 1 << 18  # dfVFS is at its best from 64 KiB to 1 MiB
 
 
 def buffered(
-    read: Callable[[int, int], bytes], size: int, close: Callable[[], None] = lambda: None
+    read: Callable[[int, int], bytes], size: int, close: Callable[[], None] = lambda: None, missing: str = ""
 ) -> io.BufferedReader:
-    """A stream of this size whose bytes at an offset, at most so many, another library reads.
+    """A stream of this size whose bytes at an offset, at most so many, something else reads.
 
-    `read` raises `OSError` where it cannot; that it gives nothing before the end is an `EvidenceError`.
+    `read` raises `OSError` where it cannot; that it gives nothing before the end is an `EvidenceError`, and so is
+    to read on at the end where something is `missing`.
     """
-    return io.BufferedReader(_Positioned(read, size, close), READ_BYTES)
+    return io.BufferedReader(_Positioned(read, size, close, missing), READ_BYTES)
 
 
 class Hashed:
@@ -77,11 +78,12 @@ def sought(offset: int, whence: int, position: int, size: int) -> int:
 class _Positioned(io.RawIOBase):
     """The position is kept here: libraries hand out one object for several readers of a file."""
 
-    def __init__(self, read: Callable[[int, int], bytes], size: int, close: Callable[[], None]) -> None:
+    def __init__(self, read: Callable[[int, int], bytes], size: int, close: Callable[[], None], missing: str) -> None:
         super().__init__()
         self._read = read
         self._size = size
         self._close = close
+        self._missing = missing
         self._position = 0
         self._unreadable: dict[int, str] = {}
 
@@ -118,6 +120,8 @@ class _Positioned(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer).cast("B")
         size = min(len(view), max(self._size - self._position, 0))
+        if self._missing and not size and len(view):
+            raise EvidenceError(self._missing)
         data = self._readable(size) if size else b""
         if size and not data:
             raise EvidenceError(f"offset {self._position}: nothing more, expected {self._size} bytes")

@@ -8,15 +8,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from atop_timeline import hostfiles
-from atop_timeline.errors import EvidenceError
-from atop_timeline.streams import READ_BYTES, sought
+from atop_timeline.streams import READ_BYTES, buffered
 from atop_timeline.trees import Source
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 
 class Span(NamedTuple):
@@ -43,60 +39,19 @@ class Pieces:
 
 def opened(stream: BinaryIO, spans: Sequence[Span], size: int, missing: str = "") -> io.BufferedReader:
     """See `Pieces`; closes the stream when closed."""
-    return io.BufferedReader(_Reader(stream, spans, size, missing), READ_BYTES)
+    places = [span.place for span in spans]
 
-
-class _Reader(io.RawIOBase):
-    def __init__(self, stream: BinaryIO, spans: Sequence[Span], size: int, missing: str) -> None:
-        super().__init__()
-        self._stream = stream
-        self._spans = spans
-        self._places = [span.place for span in spans]
-        self._size = size
-        self._missing = missing
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = sought(offset, whence, self._position, self._size)
-        return self._position
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        view = memoryview(buffer).cast("B")
-        size = min(len(view), max(self._size - self._position, 0))
-        if size:
-            data = self._data(size)
-        elif self._missing and len(view):
-            raise EvidenceError(self._missing)
-        else:
-            return 0
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def _data(self, size: int) -> bytes:
-        """At least one byte, at most so many."""
-        number = bisect_right(self._places, self._position)
-        place, offset, length = self._spans[number - 1] if number else Span(0, 0, 0)
-        left = place + length - self._position
+    def read(position: int, most: int) -> bytes:
+        number = bisect_right(places, position)
+        place, offset, length = spans[number - 1] if number else Span(0, 0, 0)
+        left = place + length - position
         if left <= 0:
-            end = self._places[number] if number < len(self._places) else self._size
-            return bytes(min(size, end - self._position))
-        self._stream.seek(offset + self._position - place)
-        data = self._stream.read(min(size, left))
-        if not data:
-            raise EvidenceError(f"offset {self._position}: nothing more, expected {self._size} bytes")
-        return data
+            end = places[number] if number < len(places) else size
+            return bytes(min(most, end - position))
+        stream.seek(offset + position - place)
+        return stream.read(min(most, left))
+
+    return buffered(read, size, stream.close, missing)
 
 
 class Spool:
