@@ -209,7 +209,7 @@ def vhdx_of_changes(image: Path) -> Path:
 def vmdk_on_an_exchanged_one(image: Path) -> Path:
     child = disks.backed(random_text(image.with_suffix(".raw")), image, "vmdk", "vmdk")
     (base,) = [path for path in image.parent.iterdir() if b"parentCID=ffffffff" in path.read_bytes()[:65536]]
-    base.write_bytes(re.sub(rb"\nCID=[0-9a-f]{8}", b"\nCID=12345678", base.read_bytes(), count=1))
+    base.write_bytes(re.sub(rb"\nCID=[0-9a-f]+", b"\nCID=0", base.read_bytes(), count=1))
     return child
 
 

@@ -17,7 +17,7 @@ _VHDX_HEADER_BYTES, _VHDX_SEQUENCE, _VHDX_LOG = 64, slice(8, 16), slice(48, 64)
 _VHDX_REGIONS, _VHDX_TABLE_BYTES, _VHDX_HAS_PARENT = 3 << 16, 1 << 16, 2
 _VHDX_METADATA = UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le
 _VHDX_PARAMETERS = UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le
-_VMDK_DESCRIPTOR_BYTES = 1 << 16
+_VMDK_DESCRIPTOR_BYTES, _VMDK_NO_PARENT = 1 << 16, 0xFFFFFFFF
 _QCOW_WITH_FEATURES = 3
 _QCOW_EXTERNAL_DATA = 1 << 2
 
@@ -31,17 +31,17 @@ def unfinished(path: str, head: bytes) -> str:
 
 def _with_other_parent(path: str, head: bytes) -> str:
     """A VMDK that holds changes names the content of its parent: VMware, Virtual Disk Format 5.0."""
-    named = re.search(rb"^parentCID=([0-9a-f]{8})", head, re.MULTILINE)
-    if not named or named[1] == b"f" * 8:
+    named = re.search(rb"^parentCID=([0-9a-fA-F]{1,8})\b", head, re.MULTILINE)
+    if not named or int(named[1], 16) == _VMDK_NO_PARENT:
         return ""
     hint = re.search(rb'^parentFileNameHint="([^"\n]*)"', head, re.MULTILINE)
     parent = os.path.join(os.fsencode(os.path.dirname(path)), hint[1] if hint else b"")  # noqa: PTH118, PTH120  bytes
     try:
         with opened(parent) as stream:
-            own = re.search(rb"^CID=([0-9a-f]{8})", stream.read(_VMDK_DESCRIPTOR_BYTES), re.MULTILINE)
+            own = re.search(rb"^CID=([0-9a-fA-F]{1,8})\b", stream.read(_VMDK_DESCRIPTOR_BYTES), re.MULTILINE)
     except OSError as error:
         return f"VMDK with changes to another image, {os.fsdecode(parent)!a}, which cannot be read: {reason(error)}"
-    is_same = own is not None and own[1] == named[1]
+    is_same = own is not None and int(own[1], 16) == int(named[1], 16)
     return "" if is_same else "VMDK with changes to another image, which has itself changed since"
 
 
