@@ -17,7 +17,7 @@ from atop_timeline.notes import Notes, Problem, reason
 from atop_timeline.openers.archives import archive, is_archive
 from atop_timeline.openers.folders import FolderTree
 from atop_timeline.recognition import Unwrapped, unwrapped
-from atop_timeline.search import components, matters, places
+from atop_timeline.search import anywhere, components, matters, places
 from atop_timeline.segments import ARCHIVE_SUFFIXES, missing_segments
 from atop_timeline.texts import decode
 from atop_timeline.trees import OPENERS, Entry, Image, Kind, Source, Tree, Volume
@@ -87,7 +87,7 @@ def contents_of(path: str, wanted: Wanted, notes: Notes, others: Sequence[str]) 
 
 def _archives(source: Source, wanted: Wanted, notes: Notes) -> list[Tree]:
     """An archive, and those that lie in its top folders: a collection is often packed once more."""
-    is_wanted = partial(matters, wanted=places(wanted.log_paths), scan=wanted.scan)
+    is_wanted = partial(matters, below=anywhere(places(wanted.log_paths)), scan=wanted.scan)
     outer = archive(source, wanted.keys, lambda path, head: _is_nested(path) or is_wanted(path, head))
     trees: list[Tree] = [outer]
     for path, file in _files_at_top(outer):

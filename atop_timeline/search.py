@@ -14,7 +14,6 @@ from atop_timeline.errors import EvidenceError
 from atop_timeline.kinds import kind_of
 from atop_timeline.layout import MAGICS
 from atop_timeline.notes import Notes, Problem, joined, reason
-from atop_timeline.streams import READ_BYTES, sought  # noqa: F401
 from atop_timeline.texts import decode
 from atop_timeline.trees import Entry, Kind, Source, Tree
 
@@ -80,12 +79,16 @@ def place(glob: str, promise: Promise) -> Place:
     return Place((*parts, "*") if parts[-1:] == ("**",) else parts, promise)
 
 
-def matters(path: bytes, head: bytes, wanted: Sequence[Place], *, scan: bool) -> bool:
-    """Whether a file with this path, anywhere, and these first bytes, is of use to a search outside a volume."""
+def anywhere(wanted: Sequence[Place]) -> list[Place]:
+    """These places below any directory, and what is named like a log in any: where to look outside a volume."""
+    return [Place(("**", *pattern), promise) for pattern, promise in (_ANYWHERE, *wanted)]
+
+
+def matters(path: bytes, head: bytes, below: Sequence[Place], *, scan: bool) -> bool:
+    """Whether a file with this path and these first bytes is of use to a search in places from `anywhere`."""
     if head[:4] in MAGICS or (scan and kind_of(head) in KINDS):
         return True
     names = components(os.fsdecode(path))
-    below = [Place(("**", *pattern), promise) for pattern, promise in (_ANYWHERE, *wanted)]
     is_context = _matches(names, ("**", *components(_USERS)))
     return is_context or _promise(names, below) is not Promise.NONE
 
@@ -106,7 +109,7 @@ class Search:
         self._notes = notes
         self._known_users: dict[_Trail, dict[int, str] | None] = {}
 
-    @cached_property
+    @property
     def users(self) -> dict[int, str] | None:
         """Of the machine whose root directory this is, None without a readable /etc/passwd."""
         return self._users_of(self._top)
@@ -145,7 +148,7 @@ class Search:
             for pattern, promise in wanted:
                 yield from ((trail, promise) for trail in self._glob(pattern) if trail[-1].kind is Kind.FILE)
         if scan or not self.tree.is_rooted:
-            below = [Place(("**", *pattern), promise) for pattern, promise in (_ANYWHERE, *wanted)]
+            below = anywhere(wanted)
             for trail in self._walk():
                 promise = _promise(_names(trail), below)
                 if scan or promise is not Promise.NONE:
