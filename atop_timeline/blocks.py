@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atop_timeline.header import Header
-from atop_timeline.record import Sample
+from atop_timeline.record import Remark, Sample, TornError, inflate
 
 _BLOCK_BYTES = 1 << 26
+_STREAM_BYTES = 1 << 24
 _BLOCK_SAMPLES = 4096
 
 
@@ -19,7 +20,8 @@ class Samples:
 
     `first` is the number of the first in its log; `records`, `offsets`, `digests`, `caveats` and `parts`
     (which are not whole) have one entry per sample, `tasks` and `sample` (each task's sample, as an index into
-    these) one per task.
+    these) one per task. `systems`, `cgroups` and `pids` are the samples' further streams, for whoever inflates
+    them, and keeps in `remarks` what is wrong with one.
     """
 
     header: Header
@@ -32,23 +34,46 @@ class Samples:
     parts: NDArray[np.bool_]
     tasks: NDArray[np.void]
     sample: NDArray[np.int64]
+    systems: list[bytes]
+    cgroups: list[bytes]
+    pids: list[bytes]
+    remarks: list[Remark]
+
+    def system(self, number: int) -> np.void | None:
+        """What a sample has of the machine as a whole; None where that is not known, or no layout tells of it."""
+        sstat = self.header.layout.sstat
+        if sstat.names is None or self.parts[number]:
+            return None
+        what = f"system-level statistics of the record at offset {self.offsets[number]}"
+        try:
+            data = inflate(self.systems[number], sstat.itemsize, what)
+        except TornError as error:
+            self.remark(number, str(error))
+            return None
+        found: np.void = np.frombuffer(data, sstat)[0]
+        return found
+
+    def remark(self, number: int, what: str) -> None:
+        """Keeps what of a sample cannot be read."""
+        self.remarks.append(Remark(int(self.offsets[number]), what, serious=True))
 
 
 def blocks_of(samples: Iterable[Sample], users: Mapping[int, str]) -> Iterator[Samples]:
     """Consecutive samples behind one header, together; the tasks of one block give way to the next."""
-    first = size = 0
+    first = size = others = 0
     gathered: list[Sample] = []
     buffer = np.empty(_BLOCK_BYTES, np.uint8)
     for sample in samples:
         tasks = sample.tasks.view(np.uint8)
         if gathered and (
             size + len(tasks) > len(buffer)
+            or others > _STREAM_BYTES
             or len(gathered) == _BLOCK_SAMPLES
             or sample.header is not gathered[0].header
         ):
             yield _block(users, first, gathered, buffer[:size])
             first += len(gathered)
-            gathered, size = [], 0
+            gathered, size, others = [], 0, 0
         if len(tasks) > len(buffer):
             yield _block(users, first, [sample], tasks)
             first += 1
@@ -58,6 +83,7 @@ def blocks_of(samples: Iterable[Sample], users: Mapping[int, str]) -> Iterator[S
         buffer[size:end] = tasks
         gathered.append(replace(sample, tasks=buffer[size:end].view(sample.header.layout.tstat)))
         size = end
+        others += len(sample.system) + len(sample.cgroups) + len(sample.pids)
     if gathered:
         yield _block(users, first, gathered, buffer[:size])
 
@@ -75,4 +101,8 @@ def _block(users: Mapping[int, str], first: int, samples: list[Sample], tasks: N
         np.array([not sample.whole for sample in samples]),
         tasks.view(header.layout.tstat),
         np.repeat(np.arange(len(samples)), counts),
+        [sample.system for sample in samples],
+        [sample.cgroups for sample in samples],
+        [sample.pids for sample in samples],
+        [],
     )

@@ -18,12 +18,13 @@ from atop_timeline.header import RAWHEADER_BYTES, Header
 from atop_timeline.joins import BEHIND_HEADER, Joined, Joins, Torn
 from atop_timeline.layout import MOST_RECORD_BYTES
 from atop_timeline.machines import Machines, boots_of
-from atop_timeline.rawlog import Damage, Remark
+from atop_timeline.rawlog import Damage
 from atop_timeline.record import (
     MOST_INFLATION,
     MOST_TASK_BYTES,
     Budget,
     Bytes,
+    Remark,
     Sample,
     TornError,
     announced,

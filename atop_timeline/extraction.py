@@ -16,8 +16,8 @@ from atop_timeline.events import Events
 from atop_timeline.evidence import Evidence, LogFile, Problem, Wanted
 from atop_timeline.header import Header
 from atop_timeline.plugins import Parser
-from atop_timeline.rawlog import Damage, RawLog, Remark
-from atop_timeline.record import LAST_SECOND
+from atop_timeline.rawlog import Damage, RawLog
+from atop_timeline.record import LAST_SECOND, Remark
 from atop_timeline.segments import distinct_paths
 from atop_timeline.texts import decode
 from atop_timeline.timeline import ALL_TIME, SAMPLE, LogOrigin, Timeline
@@ -180,10 +180,12 @@ def _read(
         for samples in log.blocks():
             read.count(samples)
             use(read, samples)
+            read.remarks += samples.remarks
             progress(start._replace(done=start.done + min(log.position, file.size)))
             del samples  # the next ones may be large
         read.sha256 = hashed.sha256() if hashed else None
-    read.headers, read.damages, read.remarks = log.headers, log.damages, log.remarks
+    read.headers, read.damages = log.headers, log.damages
+    read.remarks = sorted({*log.remarks, *read.remarks})
     if read.samples or not file.is_carved:
         report.logs.append(read)
 

@@ -14,6 +14,9 @@ from atop_timeline.texts import decode
 RAWHEADER_BYTES = 480
 """Where the first record behind a header begins, in every version and on every machine."""
 
+PAGE_BYTES = 4096
+"""Where no header tells another."""
+
 HERTZ = 100
 """Ticks a second: in every header that was ever seen, as in the kernel's accounting (acct(5), AHZ)."""
 
@@ -24,7 +27,7 @@ _SYSNAME_FIELD, _NODENAME = slice(36, 101), slice(101, 166)
 
 @dataclass(frozen=True)
 class Header:
-    """The machine and the atop behind some samples.
+    """The machine and the atop behind some samples; `kernel` and `kernel_version` are its release and version.
 
     `start` is where the first record behind it ought to be in the log. `caveat` says what of it was
     inferred, empty where it is as atop wrote it.
@@ -36,6 +39,11 @@ class Header:
     release: str
     supportflags: int
     caveat: str = ""
+    kernel: str = ""
+    kernel_version: str = ""
+    machine: str = ""
+    pagesize: int = PAGE_BYTES
+    """In bytes."""
 
     @cached_property
     def version(self) -> tuple[int, int]:
@@ -62,9 +70,19 @@ def header_of(raw: np.void, offset: int, layout: Layout, caveat: str = "") -> He
     """The header whose structure this is, for samples of this layout."""
     if raw["hertz"] != HERTZ:
         caveat = "; ".join(filter(None, (caveat, f"damaged header: hertz is {raw['hertz']}, read as {HERTZ}")))
-    hostname = decode(bytes(raw["utsname"]["nodename"]))
-    start = offset + RAWHEADER_BYTES
-    return Header(start, layout, hostname, release_of(raw), int(raw["supportflags"]), caveat)
+    names = {name: decode(bytes(raw["utsname"][name])) for name in ("nodename", "release", "version", "machine")}
+    return Header(
+        offset + RAWHEADER_BYTES,
+        layout,
+        names["nodename"],
+        release_of(raw),
+        int(raw["supportflags"]),
+        caveat,
+        names["release"],
+        names["version"],
+        names["machine"],
+        int(raw["pagesize"]),
+    )
 
 
 def shortened(header: Header, data: bytes, end: int) -> Header:

@@ -13,7 +13,7 @@ import numpy as np
 from atop_timeline.blocks import Samples, blocks_of
 from atop_timeline.header import RAWHEADER_BYTES, Header
 from atop_timeline.leads import HEADER_HEAD
-from atop_timeline.record import BOOT, Bytes, Sample, TornError, has_time, read_sample
+from atop_timeline.record import BOOT, Bytes, Remark, Sample, TornError, has_time, read_sample
 from atop_timeline.recovery import Found, Recovery
 from atop_timeline.salvage import Salvage
 
@@ -32,14 +32,6 @@ class Damage(NamedTuple):
     samples: int
     parts: int
     what: str
-
-
-class Remark(NamedTuple):
-    """What is odd at a place of a log; `serious` where something may be missing or wrong by it."""
-
-    offset: int
-    what: str
-    serious: bool
 
 
 class RawLog:

@@ -35,6 +35,7 @@ CGROUPS = 0x0100
 """Flags of a record, rawlog.h: what of its tasks was measured."""
 
 _BLOBS = ("scomplen", "pcomplen", "ccomplen", "icomplen")  # in the order of the file
+_MOST_CGROUP_BYTES = 1 << 24
 _WINDOW_BYTES = 1 << 20
 _FREE_BYTES = 1 << 27
 _PIECE_BYTES = 1 << 10
@@ -47,6 +48,14 @@ STREAM_START = b"\x78[\x01\x5e\x9c\xda]"
 
 class TornError(ValueError):
     """A record cannot be what atop wrote."""
+
+
+class Remark(NamedTuple):
+    """What is odd at a place of a log; `serious` where something may be missing or wrong by it."""
+
+    offset: int
+    what: str
+    serious: bool
 
 
 class Stream(Protocol):
@@ -137,7 +146,9 @@ class Sample:
     """One sample: its record, where that begins in the log, and all tasks in atop's order, shape (n,).
 
     `digest` is the same for the same sample in another log of the machine. `whole` unless it is what could be
-    saved of a damaged one. `caveat` says what is wrong with it, empty where nothing is known.
+    saved of a damaged one. `caveat` says what is wrong with it, empty where nothing is known. `system`, `cgroups`
+    and `pids` are the streams of sstat, of cstat and of the cgroups' pids as they lie in the log, to be inflated
+    by whoever asks for them; empty where there is none, or none that could be.
     """
 
     header: Header
@@ -147,6 +158,9 @@ class Sample:
     digest: bytes
     caveat: str = ""
     whole: bool = True
+    system: bytes = b""
+    cgroups: bytes = b""
+    pids: bytes = b""
 
 
 def read_sample(data: Bytes, header: Header, offset: int) -> tuple[Sample, int, int]:
@@ -171,9 +185,37 @@ def read_sample(data: Bytes, header: Header, offset: int) -> tuple[Sample, int, 
     if length > min(MOST_TASK_BYTES, (lengths[1] + 1) * MOST_INFLATION) or not could_hold(lengths[1], length):
         raise TornError(f"task list at offset {place}: {count} tasks in {lengths[1]} bytes are not possible")
     blob = data.read(place, lengths[1], "task list")
-    tasks = _inflate(blob, length, f"task list at offset {place}")
-    sample = Sample(header, offset, record, np.frombuffer(tasks, layout.tstat), digest_of(header, head, blob))
+    tasks = inflate(blob, length, f"task list at offset {place}")
+    sample = Sample(
+        header,
+        offset,
+        record,
+        np.frombuffer(tasks, layout.tstat),
+        digest_of(header, head, blob),
+        "",
+        True,  # noqa: FBT003  whole
+        *_other_streams(data, header, record, start),
+    )
     return sample, place + len(blob), start + sum(lengths)
+
+
+def _other_streams(data: Bytes, header: Header, record: np.void, start: int) -> tuple[bytes, bytes, bytes]:
+    """A sample's streams of sstat, of cstat and of pids; empty where it cannot be that, or cannot be read."""
+    system = _read_possible(data, start, int(record["scomplen"]), header.layout.sstat.itemsize)
+    if header.layout.cstat is None:
+        return system, b"", b""
+    behind, length = start + int(record["scomplen"]) + int(record["pcomplen"]), int(record["ccomplen"])
+    cgroups = _read_possible(data, behind, length, int(record["coriglen"]))
+    return system, cgroups, _read_possible(data, behind + length, int(record["icomplen"]), int(record["ncgpids"]) * 4)
+
+
+def _read_possible(data: Bytes, offset: int, length: int, inflated: int) -> bytes:
+    if inflated > _MOST_CGROUP_BYTES or not could_hold(length, inflated):
+        return b""
+    try:
+        return data.read(offset, length, "")
+    except TornError:
+        return b""
 
 
 def has_time(record: np.void) -> bool:
@@ -196,7 +238,7 @@ def could_hold(compressed: "int | NDArray[np.integer]", length: int) -> "bool | 
     return compressed <= length + (length >> 10) + 64
 
 
-def _inflate(blob: bytes, length: int, what: str) -> bytes:
+def inflate(blob: bytes, length: int, what: str) -> bytes:
     """What a zlib stream holds; raises `TornError` unless it is whole, of this length, and all of the blob."""
     inflater = isal_zlib.decompressobj()
     try:

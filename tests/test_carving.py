@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from atop_timeline.carving import Carving
 from atop_timeline.header import RAWHEADER_BYTES
-from atop_timeline.rawlog import Damage, Remark
-from atop_timeline.record import Sample
+from atop_timeline.rawlog import Damage
+from atop_timeline.record import Remark, Sample
 from tests import disks
 from tests.rawlogs import NAMES, changed, contents, offsets, raw, whole, with_header
 

@@ -9,7 +9,8 @@ import atop_timeline
 from atop_timeline import RawLog, extract, open_evidence
 from atop_timeline.evidence import Problem, Wanted
 from atop_timeline.extraction import LogReport, Progress
-from atop_timeline.rawlog import Damage, Remark
+from atop_timeline.rawlog import Damage
+from atop_timeline.record import Remark
 
 TEST_DATA = Path(__file__).parents[1] / "test_data"
 SERVER = str(TEST_DATA / "server.E01")

@@ -17,8 +17,8 @@ import pytest
 from atop_timeline import blocks
 from atop_timeline.errors import UnknownLayout, WrongParser
 from atop_timeline.header import RAWHEADER_BYTES
-from atop_timeline.rawlog import Damage, RawLog, Remark
-from atop_timeline.record import LAST_SECOND
+from atop_timeline.rawlog import Damage, RawLog
+from atop_timeline.record import LAST_SECOND, Remark
 from tests.rawlogs import (
     LOGS,
     NAMES,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from atop_timeline.header import RAWHEADER_BYTES
-from atop_timeline.rawlog import Damage, RawLog, Remark
+from atop_timeline.rawlog import Damage, RawLog
+from atop_timeline.record import Remark
 from tests.rawlogs import NAMES, contents, offsets, raw, read, rebuilt, samples, whole, with_field, with_header, without
 
 MACHINES = [

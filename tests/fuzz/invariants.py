@@ -11,8 +11,8 @@ import numpy as np
 
 from atop_timeline.errors import UnknownLayout, WrongParser
 from atop_timeline.header import RAWHEADER_BYTES, Header
-from atop_timeline.rawlog import Damage, RawLog, Remark
-from atop_timeline.record import LAST_SECOND, Sample
+from atop_timeline.rawlog import Damage, RawLog
+from atop_timeline.record import LAST_SECOND, Remark, Sample
 from tests.fuzz.corpus import Pristine
 from tests.fuzz.places import LENGTHS, MAGIC, Place, places
 
