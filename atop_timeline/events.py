@@ -5,7 +5,7 @@ events travel as columns (`Events`); `Event` is the same thing as an object, for
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -39,9 +39,9 @@ class Column(NamedTuple):
 class EventType:
     """A kind of event, by the name with which a user chooses it and the store keeps it.
 
-    As in Plaso an event is little more than a time, and refers to facts: `columns` are those of its facts
-    that are shown, in the order in which formatters write them, and `facts` names the table that holds
-    them. `own` are columns that are its own and not shown.
+    As in Plaso an event is little more than a time, and refers to facts: `columns` are those of its facts,
+    in the order in which formatters write them, and `facts` names the table that holds them; empty where it
+    refers to none. `own` are columns that each event has for itself.
     """
 
     name: str
@@ -52,6 +52,11 @@ class EventType:
     own: tuple[Column, ...] = ()
     default: bool = True
     """Whether it is shown where a user does not choose."""
+
+    @property
+    def attributes(self) -> tuple[Column, ...]:
+        """All columns that are shown, where it is."""
+        return self.columns + self.own
 
 
 KEYS = (
@@ -88,12 +93,13 @@ class Facts:
     """What is known, in distinct rows: arrays of shape (d,) of each column that is not wholly unknown.
 
     A masked array in `columns` marks unknown values. `texts` are the columns of text, as indices of `values`,
-    -1 for an unknown one.
+    -1 for an unknown one. `rows` are columns that refer to others of these rows.
     """
 
     columns: Mapping[str, "NDArray[Any]"]
     texts: Mapping[str, "NDArray[np.int64]"]
     values: Sequence[str]
+    rows: Mapping[str, "NDArray[np.int64]"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,10 @@ def divided(facts: Facts) -> Iterator[Facts]:
         yield facts
         return
     for begin, end in pairwise(bounds):
-        columns = {name: each[begin:end] for name, each in facts.columns.items()}
-        yield Facts(columns, *_own_texts({name: each[begin:end] for name, each in facts.texts.items()}, facts.values))
+        columns, texts, rows = (
+            {name: each[begin:end] for name, each in kind.items()} for kind in (facts.columns, facts.texts, facts.rows)
+        )
+        yield Facts(columns, *_own_texts(texts, facts.values), rows)
 
 
 def _own_texts(

@@ -79,8 +79,8 @@ _RAW_LINES = r"FORMAT csv, USE_TMP_FILE false, HEADER false, DELIMITER E'\x01', 
 class Level(Enum):
     """What a piece of a line is made from, and so how often."""
 
-    EVENT = "`time_us`, `time_accuracy`: once per event"
-    FACTS = "the columns of the event's type: once per row of facts"
+    EVENT = "`time_us`, `time_accuracy`, and where a type has columns of its own all of its columns: once per event"
+    FACTS = "the columns of facts: once per row of them"
     ORIGIN = "the columns of `PROVENANCE`: once per sample"
 
 
@@ -140,7 +140,8 @@ class Timeline:
         stored = (*types, *staging)
         self._events = {each.name: self._store.table(each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
         names = dict.fromkeys(each.facts for each in stored)
-        self._facts = {name: self._store.table(name, {"row_id": Kind.INTEGER}) for name in names}
+        self._facts = {name: self._store.table(name, {"row_id": Kind.INTEGER}) for name in names if name}
+        self._completions: dict[str, tuple[str, frozenset[str]]] = {}
         self._texts = self._store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
         self._chunks = Chunks()
         self._latest: tuple[Facts | None, int] = (None, 0)
@@ -201,17 +202,27 @@ class Timeline:
         return self._store.execute(statement)
 
     def fill(self, event_type: EventType, query: str) -> None:
-        """Inserts what a query gives, the columns `KEYS`, as events of a type, in the order of time."""
+        """Inserts what a query gives, the columns `KEYS` and the type's own, as events, in the order of time.
+
+        Where the type has no facts, there need be no `row_id`.
+        """
         if event_type.name in self._events:
-            names = ", ".join(each.name for each in KEYS)
+            keys = [each for each in KEYS if event_type.facts or each.name != "row_id"]
+            names = ", ".join(quoted(each.name) for each in (*keys, *event_type.own))
             self.execute(
                 f"INSERT INTO {event_type.name} ({names}) SELECT {names} FROM ({query})"
                 " ORDER BY time_us, sample_id, entry"
             )
 
+    def complete_facts(self, facts: str, key: str, query: str) -> None:
+        """Adds columns to facts: those that a query gives for each value of a column that both have."""
+        self.execute(f"CREATE OR REPLACE TABLE {facts}_completion AS {query}")
+        described = self.execute(f"DESCRIBE {facts}_completion")
+        self._completions[facts] = key, frozenset(str(name) for name, *_ in described)
+
     def columns(self) -> tuple[Column, ...]:
-        """The columns of the facts of all types, each once."""
-        return tuple({column.name: column for each in self.types for column in each.columns}.values())
+        """The columns of all types, each once."""
+        return tuple({column.name: column for each in self.types for column in each.attributes}.values())
 
     def count(self, event_type: EventType) -> int:
         """How many events of a type there are to show."""
@@ -261,15 +272,18 @@ class Timeline:
 
     def _with_pieces(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
         """SQL for the line of an event, over kept pieces where they last longer than the event."""
+        known = pieces if event_type.facts else map(_without_facts, pieces)
         joined = [
             Piece(level, f"concat({', '.join(piece.sql for piece in run)})")
-            for level, run in groupby(pieces, key=lambda piece: piece.level)
+            for level, run in groupby(known, key=lambda piece: piece.level)
         ]
         names = {piece: f"piece_{number}" for number, piece in enumerate(joined)}
         kept = {
             level: {names[piece]: piece.sql for piece in joined if piece.level is level}
             for level in (Level.FACTS, Level.ORIGIN)
         }
+        if event_type.own:
+            kept[Level.FACTS] |= {each.name: quoted(each.name) for each in event_type.columns}
         self._keep(event_type, kept[Level.FACTS], kept[Level.ORIGIN])
         return f"concat({', '.join(piece.sql if piece.level is Level.EVENT else names[piece] for piece in joined)})"
 
@@ -281,7 +295,7 @@ class Timeline:
         """Keeps expressions, by name, over the facts and the origins of a type's events in two tables."""
         name = event_type.name
         self.execute(f"CREATE OR REPLACE TABLE {name}_origins AS SELECT sample_id{_listed(origin)} FROM origins")
-        for number, chunk in enumerate(self._chunks.chunks or [Chunk(0, 0, 0, 0)]):
+        for number, chunk in enumerate((self._chunks.chunks or [Chunk(0, 0, 0, 0)]) if event_type.facts else ()):
             query = f"SELECT row_id{_listed(facts)} FROM ({self._known(event_type, chunk)})"
             into = f"INSERT INTO {name}_facts" if number else f"CREATE OR REPLACE TABLE {name}_facts AS"
             self.execute(f"{into} {query}")
@@ -291,10 +305,10 @@ class Timeline:
         name, rank = event_type.name, self.types.index(event_type)
         bare = f"{self._bare(event_type)} AND {window.condition(rank)}"
         order = f"time_us, {rank} AS rank, sample_id, entry"
+        facts = f"JOIN (FROM {name}_facts WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
         return (
             f"SELECT {order}, {shown} FROM (SELECT *, {_ACCURACY} AS time_accuracy FROM ({bare}))"
-            f" JOIN (FROM {name}_facts WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
-            f" JOIN {name}_origins USING (sample_id)"
+            f" {facts if event_type.facts else ''} JOIN {name}_origins USING (sample_id)"
         )
 
     def _bare(self, event_type: EventType) -> str:
@@ -308,10 +322,15 @@ class Timeline:
         The texts of a chunk are together as well, so that few of them are looked through.
         """
         names = self._facts[event_type.facts].names
+        key, told = self._completions.get(event_type.facts, ("", frozenset()))
         known = [each for each in event_type.columns if each.name in names]
-        shown = {each.name: f"facts.{quoted(each.name)}" for each in known}
+        shown = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
+        shown |= {each.name: f"facts.{quoted(each.name)}" for each in known}
         shown |= {each.name: f"{each.name}_text.text" for each in known if each.kind is Kind.TEXT}
-        shown |= {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns if each.name not in names}
+        completion = ""
+        if key in names:
+            shown |= {name: f"completion.{quoted(name)}" for name in shown if name in told}
+            completion = f"LEFT JOIN {event_type.facts}_completion AS completion USING ({key})"
         joins = " ".join(
             f"LEFT JOIN some_texts AS {each.name}_text ON {each.name}_text.id = facts.{each.name}"
             for each in known
@@ -320,7 +339,7 @@ class Timeline:
         rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
         return (
             f"WITH some_texts AS (FROM texts WHERE id >= {chunk.text} AND id < {chunk.end_text})"
-            f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {joins}"
+            f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {completion} {joins}"
             f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
         )
 
@@ -352,10 +371,15 @@ class Timeline:
                 row, base = self._chunks.rows, self._chunks.texts
                 self._chunks.add(part)
                 texts = {name: np.where(each < 0, each, each + base) for name, each in part.texts.items()}
-                self._facts[table].add({"row_id": np.arange(row, self._chunks.rows), **part.columns, **texts})
+                rows = {name: each + first for name, each in part.rows.items()}
+                self._facts[table].add({"row_id": np.arange(row, self._chunks.rows), **part.columns, **texts, **rows})
                 self._texts.add({"id": np.arange(base, self._chunks.texts), "text": part.values})
             self._latest = facts, first
         return first
+
+
+def _without_facts(piece: Piece) -> Piece:
+    return piece._replace(level=Level.EVENT) if piece.level is Level.FACTS else piece
 
 
 def _kinds(columns: Iterable[Column]) -> dict[str, Kind]:

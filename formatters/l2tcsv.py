@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from atop_timeline.events import ACCURACY, PROVENANCE, EventType, Kind
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
-from .messages import literal, message_of
+from .messages import levels_of, literal, message_of
 
 _HEADER = (
     b"date,time,timezone,MACB,source,sourcetype,type,user,host,short,desc,version,filename,inode,notes,format,extra\n"
@@ -42,14 +42,14 @@ def _line(event_type: EventType) -> Iterator[Piece]:
     yield Piece(Level.FACTS, f"{_value('username')} || ','" if _has(event_type, "username") else "'-,'")
     yield Piece(Level.ORIGIN, f"{_value('hostname')} || ','")
     short, long = message.short_sql(event_type), message.long_sql(event_type)
-    yield Piece(Level.FACTS, f"concat({_plain(short)}, ',', {_plain(long)}, ',2,')")
+    yield Piece(message.level(event_type), f"concat({_plain(short)}, ',', {_plain(long)}, ',2,')")
     yield Piece(Level.ORIGIN, f"{_value('filename')} || ',' || coalesce(CAST(inode AS VARCHAR), '-') || ',-,atop,'")
     yield from _extra(event_type, message.attributes())
 
 
 def _extra(event_type: EventType, told: set[str]) -> Iterator[Piece]:
     """`name: value` of what the message does not tell, sorted, with `; ` between them."""
-    levels = {each.name: (Level.FACTS, each.kind) for each in event_type.columns}
+    levels = {each.name: (levels_of(event_type)[each.name], each.kind) for each in event_type.attributes}
     levels |= {each.name: (Level.ORIGIN, each.kind) for each in PROVENANCE}
     levels |= {ACCURACY.name: (Level.EVENT, ACCURACY.kind)}
     for name in sorted(levels.keys() - told - _RESERVED, key=lambda name: f"{name}:"):
@@ -71,7 +71,7 @@ def _shown(name: str, kind: Kind) -> str:
 
 
 def _has(event_type: EventType, name: str) -> bool:
-    return any(each.name == name for each in event_type.columns)
+    return any(each.name == name for each in event_type.attributes)
 
 
 def _value(name: str) -> str:

@@ -13,6 +13,7 @@ from importlib.resources import files
 import yaml
 
 from atop_timeline.events import EventType
+from atop_timeline.timeline import Level
 
 _ATTRIBUTE = re.compile(r"{(\w+)}")
 _SHORT_CHARACTERS = 80  # plaso/formatters/interface.py
@@ -32,6 +33,11 @@ class Message:
         """The columns that the message or the short message has."""
         return set(_ATTRIBUTE.findall(" ".join(self.message + self.short_message)))
 
+    def level(self, event_type: EventType) -> Level:
+        """How often the messages of this type are made."""
+        own = {each.name for each in event_type.own}
+        return Level.FACTS if own.isdisjoint(self.attributes()) else Level.EVENT
+
     def long_sql(self, event_type: EventType) -> str:
         """The message of an event of this type; one line, of any length."""
         return _joined(self.message, event_type)
@@ -46,8 +52,14 @@ def message_of(event_type: EventType) -> Message:
     try:
         return _messages()[event_type.data_type]
     except KeyError:
-        pieces = tuple(f"{each.name}: {{{each.name}}}" for each in event_type.columns)
+        pieces = tuple(f"{each.name}: {{{each.name}}}" for each in event_type.attributes)
         return Message(event_type.data_type, ("Attributes:", *pieces), pieces, "LOG", event_type.data_type)
+
+
+def levels_of(event_type: EventType) -> dict[str, Level]:
+    """How often each attribute of a type is looked up, by name."""
+    levels = {each.name: Level.FACTS for each in event_type.columns}
+    return levels | {each.name: Level.EVENT for each in event_type.own}
 
 
 def cut(text: str, most: int) -> str:
@@ -73,7 +85,7 @@ def _messages() -> dict[str, Message]:
 
 
 def _joined(pieces: Sequence[str], event_type: EventType) -> str:
-    names = {each.name for each in event_type.columns}
+    names = {each.name for each in event_type.attributes}
     known = [each for each in pieces if names.issuperset(_ATTRIBUTE.findall(each))]
     return f"concat_ws(' ', {', '.join(_piece(each) for each in known)})"
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from atop_timeline.events import PROVENANCE, Column, EventType, Kind
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
-from .messages import cut, literal, message_of
+from .messages import cut, levels_of, literal, message_of
 
 _MESSAGE_CHARACTERS = 256  # longer strings drop out of OpenSearch's aggregations (ignore_above)
 _DATETIME = "strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
@@ -30,7 +30,7 @@ class _Field(NamedTuple):
 def _fields(timeline: Timeline, event_type: EventType) -> Iterator[_Field]:
     """The fields of an event type's lines, those first that a reader wants first; the same for each type."""
     message = message_of(event_type)
-    known = {each.name for each in event_type.columns}
+    levels = levels_of(event_type)
 
     def constant(name: str, text: str) -> _Field:
         return _Field(name, Level.FACTS, literal(text), is_text=True)
@@ -43,10 +43,11 @@ def _fields(timeline: Timeline, event_type: EventType) -> Iterator[_Field]:
     text = cut(message.long_sql(event_type), _MESSAGE_CHARACTERS)
     yield _Field("datetime", Level.EVENT, _DATETIME, is_text=True)
     yield constant("timestamp_desc", event_type.timestamp_desc)
-    yield _Field("message", Level.FACTS, text, is_text=True, chosen=True)
+    yield _Field("message", message.level(event_type), text, is_text=True, chosen=True)
     yield hostname
     for each in timeline.columns():
-        yield column(Level.FACTS, each) if each.name in known else _Field(each.name, Level.FACTS, "NULL")
+        level = levels.get(each.name)
+        yield column(level, each) if level else _Field(each.name, Level.FACTS, "NULL")
     yield constant("data_type", event_type.data_type)
     yield constant("source_short", message.short_source)
     yield constant("source_long", message.source)

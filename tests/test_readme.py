@@ -40,7 +40,7 @@ def _columns() -> dict[str, tuple[Column, str]]:
     """Each column, and the letters of the events that have it."""
     found: dict[str, tuple[Column, str]] = {}
     for event_type in (each for parser in plugins.parsers().values() for each in parser.event_types):
-        for column in event_type.columns:
+        for column in event_type.attributes:
             found[column.name] = column, found.get(column.name, (column, ""))[1] + LETTERS[event_type.name]
     everywhere = {column.name: (column, "all") for column in (*PROVENANCE, ACCURACY)}
     return found | everywhere
