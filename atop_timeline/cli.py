@@ -7,11 +7,10 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
 from types import FrameType
 
+from atop_timeline.arguments import add_evidence, add_keys, add_messages, add_period, names
 from atop_timeline.errors import AtopTimelineError, UsageError
-from atop_timeline.trees import OPENERS
 
 DONE, FAILED, DAMAGED, INTERRUPTED = 0, 1, 3, 130  # 2 is argparse's own, for wrong arguments
 
@@ -65,74 +64,30 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_evidence(parser.add_argument_group("evidence"))
-    _add_keys(
-        parser.add_argument_group(
-            "locked volumes",
-            "Other users of this machine can see a command line. Better: files; ATOP_TIMELINE_PASSWORD and\n"
-            "ATOP_TIMELINE_RECOVERY_KEY in the environment; or to be asked on the terminal.",
-        )
-    )
+    evidence = parser.add_argument_group("evidence")
+    add_evidence(evidence)
+    evidence.add_argument("--list", action="store_true", help="shows volumes and logs, and ends without a timeline")
+    add_keys(parser)
     _add_selection(parser.add_argument_group("selection"))
     _add_output(parser.add_argument_group("output"))
-    _add_messages(parser.add_argument_group("messages, on standard error"))
+    add_messages(parser.add_argument_group("messages, on standard error"))
     return parser
 
 
-def _add_evidence(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "sources",
-        nargs="*",
-        metavar="SOURCE",
-        help="disk image (E01, raw, qcow2, VMDK, VHD ...), collection (tar, zip), folder or atop log; - is a log on"
-        " standard input",
-    )
-    group.add_argument(
-        "--log-path",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="further place of logs, such as '/srv/atop/*'; repeatable; /var/log/atop is always searched",
-    )
-    group.add_argument("--scan", action="store_true", help="looks at the first bytes of every file")
-    group.add_argument(
-        "--carve", action="store_true", help="searches all bytes of images, and of any other file, for deleted logs"
-    )
-    group.add_argument(
-        "--volumes",
-        "--partitions",
-        type=_names,
-        default=[],
-        metavar="NAMES",
-        help="volumes to search, by commas, such as p1,p3/lvm1; default: all; --list shows them",
-    )
-    group.add_argument("--opener", choices=OPENERS, default=OPENERS[0], help="library that opens images")
-    group.add_argument("--list", action="store_true", help="shows volumes and logs, and ends without a timeline")
-
-
-def _add_keys(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--password", action="append", default=[], metavar="TEXT", help="of LUKS or BitLocker; repeatable"
-    )
-    group.add_argument(
-        "--password-file", action="append", default=[], metavar="FILE", help="the same, in the first line of a file"
-    )
-    group.add_argument("--recovery-key", action="append", default=[], metavar="DIGITS", help="of BitLocker; repeatable")
-    group.add_argument(
-        "--key-file", action="append", default=[], metavar="FILE", help="of LUKS, or BitLocker's .BEK; repeatable"
-    )
-
-
 def _add_selection(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument("--from", dest="first", type=_first, metavar="TIME", help="first time to show, UTC")
-    group.add_argument(
-        "--to", dest="last", type=_end, metavar="TIME", help="last time to show, UTC; a date: its whole day"
-    )
+    add_period(group)
     group.add_argument(
         "--only",
-        type=_names,
+        type=names,
         metavar="KINDS",
-        help="kinds of events, by commas: starts,exits,observations,threads",
+        help="just these kinds of events or all of these parsers, by commas, such as starts,exits",
+    )
+    group.add_argument(
+        "--parsers",
+        type=names,
+        default=[],
+        metavar="NAMES",
+        help="further parsers, by commas: system, cgroup; or all; process and recording always work",
     )
     group.add_argument("--threads", action="store_true", help="observations of threads as well")
 
@@ -156,58 +111,6 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--list-formats", action="store_true", help="shows the formats and what each loses, and ends")
     group.add_argument("--overwrite", action="store_true", help="replaces FILE if it exists")
     group.add_argument("--summary-json", metavar="FILE", help="writes the summary, with every log and loss, as JSON")
-
-
-def _add_messages(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument("-q", "--quiet", action="store_true", help="nothing but errors and what was lost")
-    group.add_argument("-v", "--verbose", action="store_true", help="also what was searched, and each log")
-    group.add_argument("--no-color", action="store_true", help="plain text; also by the environment's NO_COLOR")
-    group.add_argument("--version", action=_ShowVersion, nargs=0, help="show program's version number and exit")
-
-
-class _ShowVersion(argparse.Action):
-    """The version, looked up when it is shown."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version  # noqa: PLC0415  heavy
-
-        print(f"atop-timeline {version('atop-timeline')}")
-        parser.exit()
-
-
-def _first(text: str) -> int:
-    """Microseconds since 1970 of a time."""
-    return _microseconds(_moment(text))
-
-
-def _end(text: str) -> int:
-    """Microseconds since 1970 of the end of what a time names: a day, or a second."""
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        length = timedelta(seconds=1)
-    else:
-        length = timedelta(days=1)
-    return _microseconds(_moment(text)) + length // timedelta(microseconds=1)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-11-23 or 2026-11-23T14:30:00") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise argparse.ArgumentTypeError("names nothing")
-    return names
 
 
 def _list_formats() -> int:

@@ -81,17 +81,13 @@ def _formatter(options: Namespace) -> Formatter:
     return fitting[0] if fitting else known[_DEFAULT_FORMAT]
 
 
-def _only(options: Namespace) -> Collection[str] | None:
-    """The names of the chosen event types; None for those that are shown by default."""
-    types = [each for parser in plugins.parsers().values() for each in parser.event_types]
-    names = {each.name for each in types}
-    if options.only is not None and not names.issuperset(options.only):
-        raise UsageError(f"--only {','.join(options.only)}: there are {', '.join(each.name for each in types)}")
-    chosen = {each.name for each in types if each.default} if options.only is None else set(options.only)
+def _only(options: Namespace) -> Collection[str]:
+    """The names of the chosen event types."""
+    chosen = plugins.chosen(options.only, options.parsers)
     return chosen | {"threads"} if options.threads else chosen
 
 
-def _extracted(options: Namespace, only: Collection[str] | None, console: Console) -> Extraction:
+def _extracted(options: Namespace, only: Collection[str], console: Console) -> Extraction:
     first = ALL_TIME[0] if options.first is None else options.first
     end = ALL_TIME[1] if options.last is None else options.last
     if first >= end:

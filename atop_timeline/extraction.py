@@ -104,23 +104,26 @@ def extract(
 ) -> Extraction:
     """The timeline of all logs in some images, collections, folders and logs.
 
-    `only` names the event types to make (`starts`, `exits`, `observations`, `threads`); `period` is the first
-    microsecond since 1970 to show and the first one not to. What cannot be read is told in the report, and the
-    rest goes on.
+    `only` names the event types to make, or the parsers (see `plugins.chosen`); `period` is the first microsecond
+    since 1970 to show and the first one not to. What cannot be read is told in the report, and the rest goes on.
     """
+    wanted_types = plugins.chosen(only)
     report = Report()
     logs = _all_logs(paths, wanted, report)
-    parsers = plugins.parsers().values()
-    types = [each for parser in parsers for each in parser.event_types]
-    chosen = [each for each in types if (each.default if only is None else each.name in only)]
-    timeline = Timeline(chosen, [each for parser in parsers for each in parser.staging], period)
-    reading = _Reading(timeline, list(parsers), {each.name for each in chosen}, report, progress)
+    parsers = [each for each in plugins.parsers().values() if not wanted_types.isdisjoint(_names(each))]
+    types = [each for parser in parsers for each in parser.event_types if each.name in wanted_types]
+    timeline = Timeline(types, [each for parser in parsers for each in parser.staging], period)
+    reading = _Reading(timeline, parsers, wanted_types, report, progress)
     try:
         reading.read(logs)
     except BaseException:
         timeline.close()
         raise
     return Extraction(timeline, report)
+
+
+def _names(parser: Parser) -> list[str]:
+    return [each.name for each in parser.event_types]
 
 
 def survey(
@@ -166,8 +169,8 @@ def _read(
     use: Callable[[LogReport, Samples], None],
     start: Progress,
     progress: Callable[[Progress], None],
-) -> None:
-    """Reads a log into a report, and hands its samples on."""
+) -> LogReport | None:
+    """Reads a log into a report, and hands its samples on; None where it is none after all."""
     read = LogReport(file)
     with ExitStack() as stack:
         try:
@@ -176,7 +179,7 @@ def _read(
             log = Carving(stream, file.users) if file.is_carved else RawLog(stream, file.users)
         except (WrongParser, UnknownLayout, OSError) as error:
             report.problems.append(Problem(file.where, str(error), serious=True))
-            return
+            return None
         for samples in log.blocks():
             read.count(samples)
             use(read, samples)
@@ -188,6 +191,7 @@ def _read(
     read.remarks = sorted({*log.remarks, *read.remarks})
     if read.samples or not file.is_carved:
         report.logs.append(read)
+    return read
 
 
 @dataclass
@@ -201,11 +205,15 @@ class _Reading:
     progress: Callable[[Progress], None]
     log_id: int = -1
     header: Header | None = None
+    begins: dict[int, int] = field(default_factory=dict)
+    """Where the first sample is that refers to a log, by the number of the log, of one file."""
 
     def read(self, logs: Sequence[LogFile]) -> None:
         for file, start in _in_turn(logs):
-            self.header = None
-            _read(file, self.report, self._use, start, self.progress)
+            self.header, self.begins = None, {}
+            log = _read(file, self.report, self._use, start, self.progress)
+            for damage in log.damages if log and self.begins else ():
+                self.timeline.add_damage(self._log_at(damage.offset), damage)
         self.report.repeated_samples = self.timeline.complete()
         for parser in self.parsers:
             parser.finish(self.timeline)
@@ -218,6 +226,11 @@ class _Reading:
         for parser in self.parsers:
             for events in parser.parse(samples, self.wanted):
                 self.timeline.insert(self.log_id, events)
+        self.begins.setdefault(self.log_id, int(samples.offsets[0]))
+
+    def _log_at(self, offset: int) -> int:
+        """Which log of a file is before a place in it, or at its beginning behind it."""
+        return max((each for each, begin in self.begins.items() if begin <= offset), default=min(self.begins))
 
     def _begin_log(self, file: LogFile, header: Header) -> None:
         """What one header of a log began is a log to the timeline."""

@@ -1,10 +1,11 @@
 """Parsers and formatters, found by their entry points: ours, and by the same door anybody's."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from atop_timeline.blocks import Samples
+from atop_timeline.errors import UsageError
 from atop_timeline.events import Events, EventType
 from atop_timeline.timeline import Sink, Timeline
 
@@ -16,6 +17,8 @@ class Parser(Protocol):
     """
 
     name: str
+    default: bool
+    """Whether it works where a user does not choose."""
     event_types: tuple[EventType, ...]
     staging: tuple[EventType, ...]
     """What `parse` yields for `finish` to read, and nobody else."""
@@ -47,6 +50,28 @@ def parsers() -> dict[str, Parser]:
     """All parsers, by name and in the order of names."""
     found: dict[str, Parser] = _loaded("atop_timeline.parsers")
     return found
+
+
+def chosen(only: Collection[str] | None = None, more: Collection[str] = ()) -> set[str]:
+    """The names of the event types that a user wants: `only` these types, or those that parsers of these names show.
+
+    Else the default ones, those of `more` parsers, and of every parser if `more` has `all`. Raises `UsageError`
+    where there is nothing of a name.
+    """
+    known = parsers()
+    shown = {name: {each.name for each in parser.event_types if each.default} for name, parser in known.items()}
+    types = {each.name: {each.name} for parser in known.values() for each in parser.event_types}
+    if only is not None:
+        return _looked_up(only, shown | types, "--only")
+    default = {name for name, parser in known.items() if parser.default}
+    every = {"all": {each for names in shown.values() for each in names}}
+    return _looked_up(default, shown, "") | _looked_up(more, shown | every, "--parsers")
+
+
+def _looked_up(wanted: Collection[str], known: Mapping[str, set[str]], option: str) -> set[str]:
+    if not known.keys() >= set(wanted):
+        raise UsageError(f"{option} {','.join(wanted)}: there are {', '.join(known)}")
+    return {each for name in wanted for each in known[name]}
 
 
 def formatters() -> dict[str, Formatter]:

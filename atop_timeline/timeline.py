@@ -35,6 +35,16 @@ SAMPLE = EventType(
 )
 """The samples themselves, to which all events refer; they are inserted like events."""
 
+DAMAGE = (
+    Column("offset", Kind.INTEGER, "byte", "where it begins in the log"),
+    Column("length", Kind.INTEGER, "byte", "how much is damaged"),
+    Column("samples", Kind.INTEGER, "", "samples lost"),
+    Column("parts", Kind.INTEGER, "", "samples saved in part"),
+    Column("what", Kind.TEXT, "", "what is wrong"),
+)
+"""What the table `damages` has of each damaged place, besides `log_id`."""
+
+_LOG_ID = Column("log_id", Kind.INTEGER, "", "the log")
 _FIRST, _LAST = Place(-(1 << 63), 0, 0, 0), Place((1 << 63) - 1, 0, 0, 0)
 _ENTRIES = 4096  # of a sample that are never parted
 _SAMPLE_BITS = 32
@@ -143,6 +153,7 @@ class Timeline:
         self._facts = {name: self._store.table(name, {"row_id": Kind.INTEGER}) for name in names if name}
         self._completions: dict[str, tuple[str, frozenset[str]]] = {}
         self._texts = self._store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
+        self._damages = self._store.table("damages", _kinds((_LOG_ID, *DAMAGE)))
         self._chunks = Chunks()
         self._latest: tuple[Facts | None, int] = (None, 0)
         self._store.execute(_ORIGINS)
@@ -165,6 +176,14 @@ class Timeline:
         inode = np.ma.masked_array([log.inode or 0], [log.inode is None])
         self._logs.add({"log_id": np.array([log_id]), "inode": inode, **texts})
 
+    def add_damage(self, log_id: int, damage: tuple[int | str, ...]) -> None:
+        """What is lost of a log: the values of `DAMAGE`."""
+        known = [each if isinstance(each, str) else int(each) for each in (log_id, *damage)]
+        columns = zip((_LOG_ID, *DAMAGE), known, strict=True)
+        self._damages.add(
+            {each.name: [value] if isinstance(value, str) else np.array([value]) for each, value in columns}
+        )
+
     def insert(self, log_id: int, events: Events) -> None:
         """Events of one log; its samples are inserted likewise."""
         table = self._events.get(events.event_type.name)
@@ -181,7 +200,7 @@ class Timeline:
 
         Of a sample that one log has in part, and another log of its machine as atop wrote it, the part goes.
         """
-        for table in (self._logs, self._texts, *self._facts.values(), *self._events.values()):
+        for table in (self._logs, self._damages, self._texts, *self._facts.values(), *self._events.values()):
             table.flush()
         self._tell_hosts_apart()
         return sum(int(self.execute(statement)[0][0]) for statement in (_FORGET_COPIES, _FORGET_PARTS))

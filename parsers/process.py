@@ -79,6 +79,7 @@ class ProcessParser:
     """Processes; see the module."""
 
     name = "process"
+    default = True
     event_types = (START, OBSERVATION, THREAD, EXIT)
     staging = (SIGHTING,)
 

@@ -38,6 +38,7 @@ BUSIEST = EventType(
 
 class BusyParser:
     name = "busy"
+    default = False
     event_types = (BUSIEST,)
     staging = ()
 

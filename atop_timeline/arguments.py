@@ -1,0 +1,121 @@
+"""Arguments that the commands share: what is evidence, what unlocks it, which time, what is told.
+
+Imports nothing that takes time.
+"""
+
+import argparse
+from datetime import UTC, date, datetime, timedelta
+
+from atop_timeline.trees import OPENERS
+
+
+def add_evidence(group: "argparse._ArgumentGroup") -> None:
+    """What to read, and where to look in it."""
+    group.add_argument(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="disk image (E01, raw, qcow2, VMDK, VHD ...), collection (tar, zip), folder or atop log; - is a log on"
+        " standard input",
+    )
+    group.add_argument(
+        "--log-path",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="further place of logs, such as '/srv/atop/*'; repeatable; /var/log/atop is always searched",
+    )
+    group.add_argument("--scan", action="store_true", help="looks at the first bytes of every file")
+    group.add_argument(
+        "--carve", action="store_true", help="searches all bytes of images, and of any other file, for deleted logs"
+    )
+    group.add_argument(
+        "--volumes",
+        "--partitions",
+        type=names,
+        default=[],
+        metavar="NAMES",
+        help="volumes to search, by commas, such as p1,p3/lvm1; default: all; --list shows them",
+    )
+    group.add_argument("--opener", choices=OPENERS, default=OPENERS[0], help="library that opens images")
+
+
+def add_keys(parser: argparse.ArgumentParser) -> None:
+    """What unlocks volumes, as a group of its own."""
+    group = parser.add_argument_group(
+        "locked volumes",
+        "Other users of this machine can see a command line. Better: files; ATOP_TIMELINE_PASSWORD and\n"
+        "ATOP_TIMELINE_RECOVERY_KEY in the environment; or to be asked on the terminal.",
+    )
+    group.add_argument(
+        "--password", action="append", default=[], metavar="TEXT", help="of LUKS or BitLocker; repeatable"
+    )
+    group.add_argument(
+        "--password-file", action="append", default=[], metavar="FILE", help="the same, in the first line of a file"
+    )
+    group.add_argument("--recovery-key", action="append", default=[], metavar="DIGITS", help="of BitLocker; repeatable")
+    group.add_argument(
+        "--key-file", action="append", default=[], metavar="FILE", help="of LUKS, or BitLocker's .BEK; repeatable"
+    )
+
+
+def add_period(group: "argparse._ArgumentGroup") -> None:
+    """From when to when; `first` and `last` are microseconds since 1970."""
+    group.add_argument("--from", dest="first", type=first_moment, metavar="TIME", help="first time to show, UTC")
+    group.add_argument(
+        "--to", dest="last", type=end_moment, metavar="TIME", help="last time to show, UTC; a date: its whole day"
+    )
+
+
+def add_messages(group: "argparse._ArgumentGroup") -> None:
+    """What is told on standard error."""
+    group.add_argument("-q", "--quiet", action="store_true", help="nothing but errors and what was lost")
+    group.add_argument("-v", "--verbose", action="store_true", help="also what was searched, and each log")
+    group.add_argument("--no-color", action="store_true", help="plain text; also by the environment's NO_COLOR")
+    group.add_argument("--version", action=_ShowVersion, nargs=0, help="show program's version number and exit")
+
+
+class _ShowVersion(argparse.Action):
+    """The version, looked up when it is shown."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version  # noqa: PLC0415  heavy
+
+        print(f"{parser.prog} {version('atop-timeline')}")
+        parser.exit()
+
+
+def names(text: str) -> list[str]:
+    """What a list by commas names; at least one."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("names nothing")
+    return found
+
+
+def first_moment(text: str) -> int:
+    """Microseconds since 1970 of a time."""
+    return _microseconds(_moment(text))
+
+
+def end_moment(text: str) -> int:
+    """Microseconds since 1970 of the end of what a time names: a day, or a second."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        length = timedelta(seconds=1)
+    else:
+        length = timedelta(days=1)
+    return _microseconds(_moment(text)) + length // timedelta(microseconds=1)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-11-23 or 2026-11-23T14:30:00") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
