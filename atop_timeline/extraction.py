@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atop_timeline import plugins
 from atop_timeline.blocks import Samples
@@ -248,6 +249,16 @@ class _Reading:
         self.timeline.add_log(self.log_id, origin)
 
 
+def _are_complete(samples: Samples) -> NDArray[np.bool_]:
+    """Which samples have every process: before 2.3, atop kept only those that changed, unless told (deviate.c)."""
+    stored, present = (
+        ("ndeviat", "ntask") if "ndeviat" in (samples.records.dtype.names or ()) else ("nlist", "npresent")
+    )
+    is_all = samples.records[stored].astype(np.int64) - samples.records["nexit"] >= samples.records[present]
+    complete: NDArray[np.bool_] = ~samples.parts & (is_all | (samples.header.version >= (2, 3)))
+    return complete
+
+
 def _sample_events(samples: Samples) -> Events:
     """The samples themselves, for the timeline's table of them."""
     digests = np.frombuffer(b"".join(samples.digests), np.int64).reshape(-1, 2)
@@ -260,6 +271,7 @@ def _sample_events(samples: Samples) -> Events:
         "digest_high": digests[:, 0],
         "digest_low": digests[:, 1],
         "is_part": samples.parts,
+        "is_complete": _are_complete(samples),
         "caveat": samples.caveats,
     }
     return Events(SAMPLE, columns)

@@ -81,7 +81,7 @@ def header_of(raw: np.void, offset: int, layout: Layout, caveat: str = "") -> He
         names["release"],
         names["version"],
         names["machine"],
-        int(raw["pagesize"]),
+        int(raw["pagesize"]) or PAGE_BYTES,
     )
 
 

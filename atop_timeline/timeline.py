@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import groupby, pairwise
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -30,6 +31,7 @@ SAMPLE = EventType(
         Column("digest_high", Kind.INTEGER, "", "half of what samples that are the same have in common"),
         Column("digest_low", Kind.INTEGER, "", "the other half"),
         Column("is_part", Kind.FLAG, "", "not as atop wrote it, but saved"),
+        Column("is_complete", Kind.FLAG, "", "whether it has every process, or only those that changed"),
         Column("caveat", Kind.TEXT, "", "what is wrong with it"),
     ),
 )
@@ -63,17 +65,19 @@ FROM samples JOIN hosts ON log_id = sample_id >> {_SAMPLE_BITS}
 GROUP BY digest_high, digest_low HAVING count(DISTINCT host) > 1
 ORDER BY hosts
 """
-_FORGET_COPIES = """
-DELETE FROM samples
-WHERE sample_id NOT IN (SELECT min(sample_id) FROM samples GROUP BY digest_high, digest_low)
-"""
-_FORGET_PARTS = f"""
-DELETE FROM samples WHERE sample_id IN (
-    SELECT part.sample_id
-    FROM samples AS part JOIN hosts AS of_part ON of_part.log_id = part.sample_id >> {_SAMPLE_BITS},
-        samples AS other JOIN hosts AS of_other ON of_other.log_id = other.sample_id >> {_SAMPLE_BITS}
-    WHERE part.is_part AND NOT other.is_part AND part.time_us = other.time_us AND of_part.host = of_other.host
+_COPIES = f"""
+CREATE TABLE copies AS
+WITH first AS (
+    SELECT *, min(sample_id) OVER (PARTITION BY digest_high, digest_low) AS original_id
+    FROM samples JOIN hosts ON log_id = sample_id >> {_SAMPLE_BITS}
+),
+whole AS (
+    SELECT host, time_us, min(sample_id) AS original_id
+    FROM first WHERE NOT is_part AND sample_id = original_id GROUP BY ALL
 )
+SELECT sample_id, coalesce(whole.original_id, first.original_id) AS original_id
+FROM first LEFT JOIN whole ON is_part AND whole.host = first.host AND whole.time_us = first.time_us
+WHERE sample_id <> coalesce(whole.original_id, first.original_id)
 """
 _ACCURACY = """
 CASE WHEN early_s IS NULL THEN 'not after'
@@ -158,6 +162,11 @@ class Timeline:
         self._latest: tuple[Facts | None, int] = (None, 0)
         self._store.execute(_ORIGINS)
 
+    @property
+    def directory(self) -> Path:
+        """Where a formatter may have files of its own until the timeline is closed."""
+        return self._store.directory
+
     def __enter__(self) -> Self:
         return self
 
@@ -199,11 +208,13 @@ class Timeline:
         """Ends the inserting, before parsers `finish`: forgets samples that are there again, and counts them.
 
         Of a sample that one log has in part, and another log of its machine as atop wrote it, the part goes.
+        The table `copies` has which sample each of them is in truth.
         """
         for table in (self._logs, self._damages, self._texts, *self._facts.values(), *self._events.values()):
             table.flush()
         self._tell_hosts_apart()
-        return sum(int(self.execute(statement)[0][0]) for statement in (_FORGET_COPIES, _FORGET_PARTS))
+        self.execute(_COPIES)
+        return int(self.execute("DELETE FROM samples WHERE sample_id IN (SELECT sample_id FROM copies)")[0][0])
 
     def hosts(self) -> list[tuple[Any, ...]]:
         """The name of each host that has samples, and the evidence that its logs were found in."""
@@ -261,6 +272,17 @@ class Timeline:
             self.written(count)
         return count
 
+    def portions(self, columns: Callable[[EventType], Mapping[str, Piece]]) -> Iterator[str]:
+        """Queries for all events in their order, some at a time, at least one; good until the next `write`.
+
+        `columns` gives pieces for an event type, by the names of columns: the same names and kinds for each.
+        """
+        shown = {each: self._with_columns(each, columns(each)) for each in self.types}
+        names = ", ".join(map(quoted, columns(self.types[0])))
+        for window in list(self._windows()) or [Window(_FIRST, _LAST)]:
+            union = " UNION ALL ".join(self._joined(each, shown[each], window) for each in self.types)
+            yield f"SELECT {names} FROM ({union}) {_ORDER}"
+
     def events(self) -> Iterator[Event]:
         """All events in their order, as objects."""
         names = [each.name for each in (ACCURACY, *PROVENANCE, *self.columns())]
@@ -278,6 +300,34 @@ class Timeline:
         """A query for all events of a type with all that is known of them, in no order; good until the next `write`."""
         self._keep_all(event_type)
         return self._joined(event_type, _REST, Window(_FIRST, _LAST))
+
+    def known(self, event_type: EventType, chunk: Chunk | None = None) -> str:
+        """The query for the facts of a type's events: `row_id` and its columns, texts as texts.
+
+        Of a chunk its texts are together as well, so that few of them are looked through.
+        """
+        chunk = chunk or Chunk(0, self._chunks.rows, 0, self._chunks.texts)
+        names = self._facts[event_type.facts].names
+        key, told = self._completions.get(event_type.facts, ("", frozenset()))
+        known = [each for each in event_type.columns if each.name in names]
+        shown = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
+        shown |= {each.name: f"facts.{quoted(each.name)}" for each in known}
+        shown |= {each.name: f"{each.name}_text.text" for each in known if each.kind is Kind.TEXT}
+        completion = ""
+        if key in names:
+            shown |= {name: f"completion.{quoted(name)}" for name in shown if name in told}
+            completion = f"LEFT JOIN {event_type.facts}_completion AS completion USING ({key})"
+        joins = " ".join(
+            f"LEFT JOIN some_texts AS {each.name}_text ON {each.name}_text.id = facts.{each.name}"
+            for each in known
+            if each.kind is Kind.TEXT
+        )
+        rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
+        return (
+            f"WITH some_texts AS (FROM texts WHERE id >= {chunk.text} AND id < {chunk.end_text})"
+            f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {completion} {joins}"
+            f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
+        )
 
     def _tell_hosts_apart(self) -> None:
         """Numbers the hosts: one name and disk is one, and so are those that share a sample."""
@@ -306,6 +356,19 @@ class Timeline:
         self._keep(event_type, kept[Level.FACTS], kept[Level.ORIGIN])
         return f"concat({', '.join(piece.sql if piece.level is Level.EVENT else names[piece] for piece in joined)})"
 
+    def _with_columns(self, event_type: EventType, columns: Mapping[str, Piece]) -> str:
+        """SQL for the columns of an event, over kept pieces where they last longer than the event."""
+        known = {name: each if event_type.facts else _without_facts(each) for name, each in columns.items()}
+        facts, origins = (
+            {name: each.sql for name, each in known.items() if each.level is level}
+            for level in (Level.FACTS, Level.ORIGIN)
+        )
+        if event_type.own:
+            facts |= {each.name: quoted(each.name) for each in event_type.columns}
+        self._keep(event_type, facts, origins)
+        shown = {name: each.sql if each.level is Level.EVENT else quoted(name) for name, each in known.items()}
+        return ", ".join(f"{sql} AS {quoted(name)}" for name, sql in shown.items())
+
     def _keep_all(self, event_type: EventType) -> None:
         facts = {each.name: quoted(each.name) for each in event_type.columns}
         self._keep(event_type, facts, {each.name: quoted(each.name) for each in PROVENANCE})
@@ -315,7 +378,7 @@ class Timeline:
         name = event_type.name
         self.execute(f"CREATE OR REPLACE TABLE {name}_origins AS SELECT sample_id{_listed(origin)} FROM origins")
         for number, chunk in enumerate((self._chunks.chunks or [Chunk(0, 0, 0, 0)]) if event_type.facts else ()):
-            query = f"SELECT row_id{_listed(facts)} FROM ({self._known(event_type, chunk)})"
+            query = f"SELECT row_id{_listed(facts)} FROM ({self.known(event_type, chunk)})"
             into = f"INSERT INTO {name}_facts" if number else f"CREATE OR REPLACE TABLE {name}_facts AS"
             self.execute(f"{into} {query}")
 
@@ -334,33 +397,6 @@ class Timeline:
         """The query for the events of a type in the period as they are stored."""
         first, end = self._period
         return f"SELECT * FROM {event_type.name} WHERE time_us >= {first} AND time_us < {end}"
-
-    def _known(self, event_type: EventType, chunk: Chunk) -> str:
-        """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
-
-        The texts of a chunk are together as well, so that few of them are looked through.
-        """
-        names = self._facts[event_type.facts].names
-        key, told = self._completions.get(event_type.facts, ("", frozenset()))
-        known = [each for each in event_type.columns if each.name in names]
-        shown = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
-        shown |= {each.name: f"facts.{quoted(each.name)}" for each in known}
-        shown |= {each.name: f"{each.name}_text.text" for each in known if each.kind is Kind.TEXT}
-        completion = ""
-        if key in names:
-            shown |= {name: f"completion.{quoted(name)}" for name in shown if name in told}
-            completion = f"LEFT JOIN {event_type.facts}_completion AS completion USING ({key})"
-        joins = " ".join(
-            f"LEFT JOIN some_texts AS {each.name}_text ON {each.name}_text.id = facts.{each.name}"
-            for each in known
-            if each.kind is Kind.TEXT
-        )
-        rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
-        return (
-            f"WITH some_texts AS (FROM texts WHERE id >= {chunk.text} AND id < {chunk.end_text})"
-            f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {completion} {joins}"
-            f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
-        )
 
     def _windows(self) -> Iterator[Window]:
         """Windows that hold all events, in their order, and not too many of them each."""

@@ -1,4 +1,4 @@
-"""What ran: each process's start and exit, and an observation of each live process in each sample.
+"""What ran: each process's start, changes and end, and an observation of each live process in each sample.
 
 What the fields of a task mean: photoproc.h, photoproc.c and deviate.c of atop.
 """
@@ -10,6 +10,7 @@ from atop_timeline.events import Column, Events, EventType, Kind
 from atop_timeline.timeline import Timeline
 
 from . import tstat
+from .lives import find_lives
 from .tasks import Tasks
 
 _IDENTITY = (
@@ -19,8 +20,9 @@ _IDENTITY = (
     Column("process", Kind.TEXT, "", "name, at most 15 bytes"),
     Column("command_line", Kind.TEXT, "", "arguments parted by blanks, at most 255 bytes (atop 1.26: 150)"),
     Column("executable", Kind.TEXT, "", "first word of the command line, if it is an absolute path"),
-    Column("parent_process", Kind.TEXT, "", "the parent's name in the same sample"),
-    Column("parent_command_line", Kind.TEXT, "", "the parent's command line in the same sample"),
+    Column("parent_process", Kind.TEXT, "", "name, at that time, of the process parent_pid"),
+    Column("parent_command_line", Kind.TEXT, "", "command line, at that time, of the process parent_pid"),
+    Column("parent_pid", Kind.INTEGER, "", "first ppid that is known: another than ppid where it was adopted since"),
     Column("username", Kind.TEXT, "", "name of uid, from the machine's own /etc/passwd"),
     Column("uid", Kind.INTEGER, "", "real user id"),
     Column("gid", Kind.INTEGER, "", "real group id"),
@@ -37,12 +39,17 @@ _IDENTITY = (
     Column("container", Kind.TEXT, "", "first 12 digits of the container's id; atop 2.3 to 2.9"),
     Column("uts_name", Kind.TEXT, "", "host name inside a container; cut, atop 2.10 and later"),
     *(each.column for each in tstat.OPENVZ),
+    Column("process_guid", Kind.TEXT, "", "the same for all events of one process, in any set of logs"),
+    Column("parent_guid", Kind.TEXT, "", "process_guid of the process parent_pid"),
 )
+_CGROUP_PATH = Column("cgroup_path", Kind.TEXT, "", "cgroup v2 path; atop 2.8 and later, to 2.10 its first 63 bytes")
+_SHORT_LIVED = Column("is_short_lived", Kind.FLAG, "", "no sample shows it alive")
+_DOUBT = Column("doubt", Kind.TEXT, "", "what of an exit record may be wrong; empty: nothing known")
 _OBSERVATION = (
     *_IDENTITY,
     Column("was_inactive", Kind.FLAG, "", "nothing changed in the interval"),
     Column("cpu_percent", Kind.NUMBER, "%", "processor time of the interval, 100: one processor"),
-    Column("cgroup_path", Kind.TEXT, "", "cgroup v2 path, its first 63 bytes; atop 2.8 to 2.10"),
+    _CGROUP_PATH,
     Column("wait_channel", Kind.TEXT, "", "kernel function that it waits in; only with atop -W"),
     *(each.column for each in tstat.OBSERVED),
 )
@@ -51,17 +58,50 @@ _EXIT = (
     Column("signal", Kind.INTEGER, "", "the signal that ended it"),
     Column("core_dumped", Kind.FLAG, "", "whether the kernel noted a core dump"),
     Column("duration", Kind.NUMBER, "s", "how long it lived"),
+    _SHORT_LIVED,
+    _DOUBT,
     *(each.column for each in tstat.CPU_TIME + tstat.FAULTS),
+)
+_CHANGE = (
+    Column("changed", Kind.TEXT, "", "what is other than before, by commas: program, user, group, container, cgroup"),
+    Column("previous_process", Kind.TEXT, "", "name before the program changed"),
+    Column("previous_command_line", Kind.TEXT, "", "command line before the program changed"),
+    Column("previous_username", Kind.TEXT, "", "username before the user changed, as the next three"),
+    Column("previous_uid", Kind.INTEGER, "", "uid then"),
+    Column("previous_effective_username", Kind.TEXT, "", "effective_username then"),
+    Column("previous_euid", Kind.INTEGER, "", "euid then"),
+    Column("previous_gid", Kind.INTEGER, "", "gid before the group changed"),
+    Column("previous_egid", Kind.INTEGER, "", "egid then"),
+    Column("previous_container", Kind.TEXT, "", "container or uts_name before that changed"),
+    Column("previous_cgroup_path", Kind.TEXT, "", "cgroup_path before that changed"),
+)
+_END = (
+    Column(
+        "fate", Kind.TEXT, "", "gone (inferred), running (in the last sample), unknown (later samples have not all)"
+    ),
+    Column("gone_by", Kind.TEXT, "UTC", "the first sample without it"),
 )
 
 _FACTS = "tasks"
-START = EventType("starts", "linux:atop:process", "Start Time", _FACTS, _IDENTITY)
+_COMPARED = {
+    *("pid", "ppid", "process", "command_line", "is_new", "username", "effective_username", "container", "uts_name"),
+    *("uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"),
+    *("openvz_container", "virtual_bytes", "thread_count"),
+}
+START = EventType("starts", "linux:atop:process", "Start Time", _FACTS, (*_IDENTITY, _SHORT_LIVED))
+CHANGE = EventType("changes", "linux:atop:process", "Update Time", _FACTS, (*_IDENTITY, _CGROUP_PATH, _DOUBT), _CHANGE)
 OBSERVATION = EventType("observations", "linux:atop:observation", "Sample Time", _FACTS, _OBSERVATION)
 THREAD = EventType("threads", "linux:atop:observation", "Sample Time", _FACTS, _OBSERVATION, default=False)
 EXIT = EventType("exits", "linux:atop:process", "Exit Time", _FACTS, _IDENTITY + _EXIT)
+END = EventType("ends", "linux:atop:process", "Last Seen Time", _FACTS, _IDENTITY, _END)
 SIGHTING = EventType(
     "process_sightings",
     facts=_FACTS,
+    columns=(
+        *(each for each in _IDENTITY if each.name in _COMPARED),
+        _CGROUP_PATH,
+        *(each.column for each in tstat.MEMORY + tstat.THREADS if each.column.name in _COMPARED),
+    ),
     own=(
         Column("pid", Kind.INTEGER, "", "process id"),
         Column("btime", Kind.INTEGER, "s", "start, since 1970 UTC; 0 for what is no time"),
@@ -72,7 +112,10 @@ SIGHTING = EventType(
         Column("wait_status", Kind.INTEGER, "", "as wait(2) gives it"),
     ),
 )
-"""Who was seen when: from these `finish` makes lives, and from lives starts and exits."""
+"""Who was seen when for the first time, looking like that: from these `finish` makes lives."""
+
+LAST_SIGHTING = EventType("process_last_sightings", facts=_FACTS)
+"""Who was seen when for the last time, looking like that."""
 
 
 class ProcessParser:
@@ -80,8 +123,8 @@ class ProcessParser:
 
     name = "process"
     default = True
-    event_types = (START, OBSERVATION, THREAD, EXIT)
-    staging = (SIGHTING,)
+    event_types = (START, CHANGE, OBSERVATION, THREAD, END, EXIT)
+    staging = (SIGHTING, LAST_SIGHTING)
 
     def parse(self, samples: Samples, wanted: Collection[str]) -> Iterator[Events]:
         """The observations and sightings of some samples."""
@@ -89,63 +132,25 @@ class ProcessParser:
         yield tasks.observations(OBSERVATION, tasks.live)
         yield tasks.observations(THREAD, tasks.threads)
         yield tasks.sightings(SIGHTING)
+        yield tasks.last_sightings(LAST_SIGHTING)
 
     def finish(self, timeline: Timeline) -> None:
-        """Makes lives out of all sightings, starts and exits out of lives.
-
-        An exit record's start may be one second later than the live ones', and a start may move by a second
-        when atop is restarted; but what is seen behind an exit is another process, unless it is a zombie. A sample
-        shows the living before the exits: who is seen again in a later one came behind the exit of the same pid.
-        """
-        timeline.execute(_LIVES)
-        timeline.fill(START, _STARTS)
-        timeline.fill(EXIT, _EXITS)
+        """Makes lives out of all sightings; starts, exits, changes and ends out of lives."""
+        if find_lives(timeline, SIGHTING.name, LAST_SIGHTING.name, timeline.known(SIGHTING), _FACTS):
+            timeline.complete_facts(_FACTS, "face_row", "FROM faces")
+            timeline.fill(START, _STARTS)
+            timeline.fill(EXIT, "FROM lives WHERE is_exit")
+            timeline.fill(CHANGE, "FROM changes_of_lives")
+            timeline.fill(END, _ENDS)
 
 
-# `outlived` are live ones that are seen again behind an exit of their pid in their own sample: it was another's.
-_IN_LIFE = "PARTITION BY host, pid ORDER BY life_us, stage > 0, sample_id, stage, entry"
-_SAME_EXIT = "host, pid, btime, elaps, wait_status"
-_LIVES = f"""
-CREATE OR REPLACE TEMP TABLE lives AS
-WITH seen AS (
-    SELECT process_sightings.*, log_id, host
-    FROM process_sightings JOIN origins USING (sample_id)
-),
-numbered AS (
-    SELECT *, row_number() OVER (PARTITION BY log_id, is_exit, {_SAME_EXIT} ORDER BY sample_id, entry) AS repetition
-    FROM seen
-),
-once AS (
-    SELECT * FROM numbered QUALIFY NOT is_exit OR 1 = row_number() OVER (
-        PARTITION BY is_exit, {_SAME_EXIT}, repetition ORDER BY sample_id, entry
-    )
-),
-outlived AS (
-    SELECT alive.sample_id, alive.entry, max(ended.time_us) AS after_us
-    FROM once AS alive
-    JOIN once AS ended ON ended.sample_id = alive.sample_id AND ended.pid = alive.pid
-    JOIN once AS later ON later.host = alive.host AND later.pid = alive.pid
-    WHERE NOT alive.is_exit AND NOT alive.is_zombie AND ended.is_exit AND NOT later.is_zombie
-        AND later.sample_id <> alive.sample_id AND later.time_us >= alive.time_us
-        AND abs(ended.btime - alive.btime) <= alive.btime_tolerance
-        AND abs(later.btime - alive.btime) <= alive.btime_tolerance
-    GROUP BY alive.sample_id, alive.entry
-),
-staged AS (
-    SELECT once.*, greatest(time_us, after_us) AS life_us,
-        CASE WHEN is_exit THEN 1 WHEN after_us IS NULL THEN 0 ELSE 2 END AS stage
-    FROM once LEFT JOIN outlived USING (sample_id, entry)
-),
-compared AS (
-    SELECT *,
-        lag(is_exit) OVER ({_IN_LIFE}) AS after_exit,
-        abs(btime - lag(btime) OVER ({_IN_LIFE})) <= btime_tolerance AS same_start
-    FROM staged
-)
-SELECT *, NOT coalesce(same_start AND (is_zombie OR NOT after_exit), false) AS begins FROM compared
-"""
 _STARTS = """
 SELECT * REPLACE (btime * 1000000 AS time_us, 1 AS early_s, CASE WHEN is_exit THEN 0 ELSE 1 END AS late_s)
-FROM lives WHERE begins AND btime > 0
+FROM lives WHERE step = 1 AND btime > 0
 """
-_EXITS = "SELECT * FROM lives WHERE is_exit"
+_ENDS = """
+SELECT *, 0 AS early_s, 0 AS late_s,
+    CASE WHEN gone_us IS NOT NULL THEN 'gone' WHEN has_later THEN 'unknown' ELSE 'running' END AS fate,
+    strftime(make_timestamp(gone_us), '%Y-%m-%dT%H:%M:%S+00:00') AS gone_by
+FROM spans WHERE exit_us IS NULL
+"""

@@ -9,20 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atop_timeline.blocks import Samples
+from atop_timeline.cgroups import memberships
 from atop_timeline.events import Events, EventType, Facts
 from atop_timeline.header import HERTZ
 from atop_timeline.record import LAST_SECOND
 from atop_timeline.texts import UNKNOWN, Texts
 
 from . import tstat
+from .cgroup import limits_of
 
 _EXITED, _ZOMBIE = ord("E"), ord("Z")
 _STATES = {code: chr(code) for code in range(ord("!"), 0x7F)}
 _TEXTS = {
+    "process": "gen.name",
+    "command_line": "gen.cmdline",
     "container": "gen.container",
     "uts_name": "gen.utsname",
     "cgroup_path": "gen.cgpath",
     "wait_channel": "cpu.wchan",
+}
+_FACE = {
+    *("name", "cmdline", "ppid", "container", "utsname", "cgpath", "ctid"),
+    *("ruid", "euid", "suid", "fsuid", "rgid", "egid", "sgid", "fsgid"),
 }
 _UNSIGNED = 0xFFFFFFFF
 _MANTISSA_BITS = 24
@@ -50,16 +58,28 @@ class Tasks:
         parts = (self.live, self.exited, self.threads)
         self._near = np.concatenate([part[np.argsort(self._pid[part], kind="stable")] for part in parts])
         self._texts = Texts()
+        self._cgroups = memberships(samples, self._texts)
+        same = self._repeats()
+        self._begins = self._with_parents(self._begins_face(~same[: len(self.live)]))
+        same[: len(self.live)] &= ~self._begins
         self._row = np.full(len(is_exit), -1)
-        self._facts = self._distinct(self._parents())
+        self._row[self._near] = np.cumsum(~same) - 1
+        self._facts = self._known(self._near[~same])
 
     def observations(self, event_type: EventType, tasks: NDArray[np.intp]) -> Events:
         """One event per given task."""
         return Events(event_type, self._keys(tasks) | {"time_us": self._sample_us(tasks)}, self._facts)
 
+    def last_sightings(self, event_type: EventType) -> Events:
+        """One per face of a live process, at the last sample that shows it."""
+        return self.observations(event_type, self._near[: len(self.live)][np.roll(self._begins, -1)])
+
     def sightings(self, event_type: EventType) -> Events:
-        """One per exited process, at its exit, and per live one that the samples before did not show, at its sample."""
-        tasks = np.concatenate([self._first_seen(), self.exited])
+        """One per exited process, at its exit, and per face of a live one, at the first sample that shows it.
+
+        A face is what a process looks like while its start, name, arguments, ids and parent stay as they are.
+        """
+        tasks = np.concatenate([np.sort(self._near[: len(self.live)][self._begins]), self.exited])
         is_exit = self._gen["state"][tasks] == _EXITED
         exit_second = np.where(is_exit, self._exit_seconds(tasks), 0)
         error = self._exit_error(tasks)
@@ -87,42 +107,52 @@ class Tasks:
             "late_s": exact,
         }
 
-    def _first_seen(self) -> NDArray[np.intp]:
-        """The live whose pid and start the sample before did not show, or that atop has as new."""
-        near = self._near[: len(self.live)]
-        same = _same_as_before(self._pid[near]) & _same_as_before(self._btime[near])
-        return np.sort(near[~same | (self._gen["excode"][near] < 0)])
+    def _begins_face(self, differs: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """With which live processes, in the order of `_near`, a face begins; none does where nothing differs."""
+        live, begins = self._near[: len(differs)], differs.copy()
+        changed = np.flatnonzero(differs)
+        begins[changed] = ~self._is_same_face(live[changed], live[changed - 1])
+        begins[:1] = True
+        return begins
 
-    def _parents(self) -> NDArray[np.intp]:
-        """Of each task the process with its parent's pid in its sample, a living one before one that exited; or -1."""
-        processes = np.concatenate([self.live, self.exited])
-        if not len(processes):
-            return np.full(len(self._pid), -1)
-        keys = self._samples.sample[processes] << 32 | self._pid[processes] & _UNSIGNED
+    def _with_parents(self, begins: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The same, and where the face of the parent is another than in the sample before."""
+        live = self._near[: len(begins)]
+        parents = self._processes(live, self._gen["ppid"])
+        faces = np.where(parents < 0, -1, self._faces(begins)[parents])
+        return begins | (~_same_as_before(faces) & (faces >= 0))
+
+    def _faces(self, begins: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """The task with which each one's face begins; shape (n,)."""
+        faces, live = np.arange(len(self._pid)), self._near[: len(begins)]
+        faces[live] = live[np.maximum.accumulate(np.where(begins, np.arange(len(live)), 0))]
+        return faces
+
+    def _is_same_face(self, tasks: NDArray[np.intp], before: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which live processes look as other tasks do; what atop has as new does not."""
+        same = (self._pid[tasks] == self._pid[before]) & (self._gen["excode"][tasks] >= 0)
+        same &= self._btime[tasks] == self._btime[before]
+        same &= self._cgroups.path(tasks) == self._cgroups.path(before)
+        for name in _FACE & set(self._gen.dtype.names or ()):
+            values = self._gen[name]
+            same &= values[tasks] == values[before]
+        looks_same: NDArray[np.bool_] = same
+        return looks_same
+
+    def _processes(self, tasks: NDArray[np.intp], pids: NDArray[np.int32]) -> NDArray[np.intp]:
+        """The live processes that have these tasks' `pids` in their samples; -1 where there is none."""
+        if not len(tasks) or not len(self.live):
+            return np.full(len(tasks), -1)
+        keys = self._samples.sample[self.live] << 32 | self._pid[self.live] & _UNSIGNED
         order = np.argsort(keys, kind="stable")
-        wanted = self._samples.sample << 32 | self._gen["ppid"].astype(np.int64) & _UNSIGNED
+        wanted = self._samples.sample[tasks] << 32 | pids[tasks].astype(np.int64) & _UNSIGNED
         place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-        return np.where(keys[order][place] == wanted, processes[order][place], -1)
-
-    def _distinct(self, parents: NDArray[np.intp]) -> Facts:
-        """The facts of all tasks in use; sets the row of each."""
-        near, same = self._near, self._repeats()
-        self._row[near] = np.cumsum(~same) - 1
-        texts = {}
-        for name, source in (("process", "gen.name"), ("command_line", "gen.cmdline")):
-            own = self._text(source, near[~same])
-            parent = parents[near]
-            texts[name] = own[self._row[near]]
-            texts[f"parent_{name}"] = np.where(parent < 0, UNKNOWN, own[self._row[parent]])
-        for name in ("parent_process", "parent_command_line"):
-            same &= _same_as_before(texts[name])
-        self._row[near] = np.cumsum(~same) - 1
-        return self._known(near[~same], {name: numbers[~same] for name, numbers in texts.items()})
+        return np.where(keys[order][place] == wanted, self.live[order][place], -1)
 
     def _repeats(self) -> NDArray[np.bool_]:
         """Which tasks, in the order of `_near`, are what the sample before had, with all bytes, interval and flags."""
         near, records = self._near, self._samples.records
-        same = _same_as_before(self._pid[near])
+        same = _same_as_before(self._pid[near]) & _same_as_before(self._cgroups.kind[near])
         for name in ("interval", "flags"):
             same &= _same_as_before(records[name][self._samples.sample[near]])
         inactive = tstat.field(self._samples.tasks, "gen.wasinactive")
@@ -134,7 +164,7 @@ class Tasks:
             same[some] = (raw[near[some]] == raw[near[some - 1]]).all(axis=1)
         return same
 
-    def _known(self, tasks: NDArray[np.intp], texts: dict[str, NDArray[np.int64]]) -> Facts:
+    def _known(self, tasks: NDArray[np.intp]) -> Facts:
         gen, exited = self._gen, self._gen["state"][tasks] == _EXITED
         uid, euid = _unsigned(gen["ruid"][tasks]), _unsigned(gen["euid"][tasks])
         ids = {name: _unsigned(gen[name][tasks]) for name in ("suid", "fsuid", "egid", "sgid", "fsgid")}
@@ -153,14 +183,25 @@ class Tasks:
             **self._results(tasks, exited),
         }
         users = self._samples.users
-        texts = texts | {
+        texts = {name: self._text(source, tasks) for name, source in _TEXTS.items()}
+        if self._samples.header.layout.cstat is not None:
+            texts["cgroup_path"] = self._cgroups.path(tasks)
+            columns |= limits_of(self._cgroups, tasks, self._samples.header.pagesize)
+        texts |= {
             "executable": self._texts.derived(texts["command_line"], _executable),
             "username": self._texts.looked_up(uid, users),
             "effective_username": np.where(exited, UNKNOWN, self._texts.looked_up(euid, users)),
             "state": self._texts.looked_up(gen["state"][tasks], _STATES),
-            **{name: self._text(source, tasks) for name, source in _TEXTS.items()},
         }
-        return Facts(columns, texts, self._texts.values)
+        return Facts(columns, texts, self._texts.values, {"face_row": self._row[self._owners()[tasks]]})
+
+    def _owners(self) -> NDArray[np.intp]:
+        """The task with which the face of each one's process begins; shape (n,)."""
+        faces = self._faces(self._begins)
+        if len(self.threads):
+            processes = self._processes(self.threads, self._gen["tgid"])
+            faces[self.threads] = np.where(processes < 0, self.threads, faces[processes])
+        return faces
 
     def _observed(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         """What an observation has besides who the task is."""

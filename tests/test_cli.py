@@ -16,6 +16,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from atop_timeline import plugins
 from atop_timeline.cli import main
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import RawLog
@@ -154,7 +155,9 @@ def test_exit_status(arguments: list[str], status: int, told: str, tmp_path: Pat
 
 
 FORMATS = "l2tcsv, timesketch, timesketch-jsonl, timesketch-raw"
-TYPES = "starts, observations, threads, exits"
+TYPES = ", ".join(
+    [*plugins.parsers(), *(each.name for parser in plugins.parsers().values() for each in parser.event_types)]
+)
 NO_TIME = "is no time such as 2026-11-23 or 2026-11-23T14:30:00"
 
 
@@ -163,7 +166,8 @@ NO_TIME = "is no time such as 2026-11-23 or 2026-11-23T14:30:00"
     [
         ([], "name at least one SOURCE: a disk image, a collection, a folder or an atop log"),
         ([LOG, "--format", "xlsx"], f"--format xlsx: there are {FORMATS}"),
-        ([LOG, "--only", "starts,ends"], f"--only starts,ends: there are {TYPES}"),
+        ([LOG, "--only", "starts,stops"], f"--only starts,stops: there are {TYPES}"),
+        ([LOG, "--parsers", "wtmp"], f"--parsers wtmp: there are {', '.join(plugins.parsers())}, all"),
         ([LOG, "--from", "yesterday"], f"argument --from: 'yesterday' {NO_TIME}"),
         ([LOG, "--to", "2026-02-30"], f"argument --to: '2026-02-30' {NO_TIME}"),
         ([LOG, "--nonsense"], "unrecognized arguments: --nonsense"),
@@ -222,13 +226,14 @@ def test_from_and_to(arguments: list[str], first: str | None, last: str | None, 
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        ([], {"Start Time", "Sample Time", "Exit Time"}),
+        ([], {"Start Time", "Update Time", "Sample Time", "Last Seen Time", "Exit Time"}),
         (["--only", "starts"], {"Start Time"}),
         (["--only", "exits, starts"], {"Start Time", "Exit Time"}),
         (["--only", "observations"], {"Sample Time"}),
         (["--only", "threads"], {"Sample Time of a thread"}),
         (["--only", "exits", "--threads"], {"Exit Time", "Sample Time of a thread"}),
-        (["--threads"], {"Start Time", "Sample Time", "Exit Time", "Sample Time of a thread"}),
+        (["--only", "process"], {"Start Time", "Update Time", "Sample Time", "Last Seen Time", "Exit Time"}),
+        (["--only", "exits", "--threads", "--parsers", "all"], {"Exit Time", "Sample Time of a thread"}),
     ],
 )
 def test_only_and_threads(arguments: list[str], found: set[str], lines: Lines) -> None:

@@ -127,9 +127,12 @@ def test_line_of_a_real_log() -> None:
         "Process: fx_setgid pid: 20136 parent: python3 ppid: 20073 user: alice uid: 1000 exit code: 0 lived: 3.96 s"
         " command: fx_setgid 3.9,2,/var/log/atop/atop_20261121,22,-,atop,allocation: allocated; "
         f"atop_version: atop 2.8; core_dumped: False; evidence: {SERVER}; gid: 1001; is_new: False; is_process: True; "
-        "major_faults: 0; minor_faults: 1; parent_command_line: /usr/bin/python3 /lab/harness/workload.py"
-        " /lab/out/guest-2.8.1/truth.json /srv/fx 13; sample_interval: 2; sample_time: 2026-11-23T03:56:42+00:00; "
-        "state: E; system_cpu_seconds: 0.0; tgid: 20136; time_accuracy: second; user_cpu_seconds: 0.0; volume: p1"
+        "is_short_lived: False; major_faults: 0; minor_faults: 1; parent_command_line: /usr/bin/python3"
+        " /lab/harness/workload.py /lab/out/guest-2.8.1/truth.json /srv/fx 13;"
+        " parent_guid: 2648979b-a89d-4b26-bb95-9064e8fb9c3e; parent_pid: 20073;"
+        " process_guid: d03ffc1b-4742-5c13-97d5-ca5daacf9882; sample_interval: 2;"
+        " sample_time: 2026-11-23T03:56:42+00:00; state: E; system_cpu_seconds: 0.0; tgid: 20136; time_accuracy: second;"
+        " user_cpu_seconds: 0.0; volume: p1"
     )
 
 

@@ -78,7 +78,7 @@ def messages(events: Sequence[Told]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("event_type", TYPES.values(), ids=TYPES)
 def test_message_is_what_plaso_would_say(event_type: EventType) -> None:
-    told = {each.name: EVERYTHING[each.name] for each in event_type.columns if each.name in EVERYTHING}
+    told = {each.name: EVERYTHING[each.name] for each in event_type.attributes if each.name in EVERYTHING}
     optional = [name for name in told if name != "pid"]
     variants: list[Known] = [told, {"pid": 7}, *({n: v for n, v in told.items() if n != name} for name in optional)]
     pieces, short = (SPOKEN[event_type.data_type][name] for name in ("message", "short_message"))
@@ -156,7 +156,7 @@ def test_event_type_without_yaml_tells_its_attributes() -> None:
 @pytest.mark.parametrize("data_type", SPOKEN)
 def test_attributes_of_messages_are_columns(data_type: str) -> None:
     pieces = SPOKEN[data_type]["message"] + SPOKEN[data_type]["short_message"]
-    columns = {column.name for each in TYPES.values() if each.data_type == data_type for column in each.columns}
+    columns = {column.name for each in TYPES.values() if each.data_type == data_type for column in each.attributes}
     assert set(ATTRIBUTE.findall(" ".join(pieces))) - columns == set()
 
 

@@ -98,7 +98,7 @@ BUSY = """\
 
 def test_our_parsers() -> None:
     found = {name: [each.name for each in parser.event_types] for name, parser in plugins.parsers().items()}
-    assert found["process"] == ["starts", "observations", "threads", "exits"]
+    assert found["process"] == ["starts", "changes", "observations", "threads", "ends", "exits"]
 
 
 def test_each_parser_has_the_name_of_its_entry_point() -> None:

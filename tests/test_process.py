@@ -69,7 +69,7 @@ class Task(NamedTuple):
     version: tuple[int, int]
     sample: PrintedSample
     entry: Entry
-    parent: Entry
+    parent: Entry | None
 
 
 @cache
@@ -80,7 +80,7 @@ def tasks(folder: str) -> dict[str, list[Task]]:
         processes = [entry for entry in reversed(sample.entries) if entry.get("isproc", True)]
         parents = {entry["pid"]: entry for entry in sorted(processes, key=lambda entry: entry["state"] != b"E")}
         for entry in sample.entries:
-            parent = parents.get(entry["ppid"], {"name": b"", "cmdline": b""})
+            parent = parents.get(entry["ppid"])
             found[_type(entry)].append(Task(version(folder), sample, entry, parent))
     return found
 
@@ -136,9 +136,10 @@ NETWORK = tuple(
     )
     for way in ("sent", "received")
 )
+OF_LIVES = {"process_guid", "parent_pid", "parent_guid", "parent_process", "parent_command_line"}
 ACCOUNTED = {
-    *("sample_time", "sample_interval", "pid", "tgid", "ppid", "process", "command_line", "parent_process"),
-    *("parent_command_line", "uid", "gid", "state", "is_process", "is_new", "uts_name"),
+    *("sample_time", "sample_interval", "pid", "tgid", "ppid", "process", "command_line"),
+    *("uid", "gid", "state", "is_process", "is_new", "uts_name"),
     *("user_cpu_seconds", "system_cpu_seconds", "minor_faults", "major_faults"),
 }
 
@@ -152,13 +153,22 @@ def told(task: Task) -> Row:
         if isinstance(value, int)
     }
     columns |= {column: _text(value) for column, value in _pairs(task.entry, TEXTS)}
+    columns |= {"cgroup_path": _path(columns["cgroup_path"])} if "cgroup_path" in columns else {}
     return columns | {
         "sample_time": datetime.fromtimestamp(task.sample.time, UTC).isoformat(),
         "sample_interval": task.sample.interval,
         "is_process": bool(task.entry.get("isproc", True)),
+        **_newness(task.entry),
+    }
+
+
+def parent(task: Task) -> Row:
+    """What atop tells of the parent, where that is in the sample."""
+    if task.parent is None or task.parent["state"] in b"EZ":
+        return {}
+    return {
         "parent_process": _text(task.parent["name"]),
         "parent_command_line": _text(task.parent["cmdline"]),
-        **_newness(task.entry),
     }
 
 
@@ -170,6 +180,11 @@ def _pairs(entry: Entry, names: str) -> Iterator[tuple[str, int | bytes]]:
 
 def _text(value: int | bytes) -> Value:
     return decode(bytes(value)) or None
+
+
+def _path(value: Value) -> Value:
+    """Of a cgroup; atop 2.11 and later prints - for none."""
+    return None if value == "-" else value
 
 
 def _newness(entry: Entry) -> Row:
@@ -186,8 +201,8 @@ def alive(task: Task) -> Row:
     unknown = NETWORK
     if not task.entry["hasio"]:
         unknown += ("disk_read_bytes", "disk_write_bytes", "disk_cancelled_write_bytes")
-    if task.version >= (2, 11):  # what it prints then stands in the list of cgroups
-        unknown += tuple(column for column in columns if column.startswith("cgroup_"))
+    if task.version >= (2, 11) and not task.entry["isproc"]:  # ours have that of their process
+        columns = {column: value for column, value in columns.items() if not column.startswith("cgroup_")}
     return columns | {"time_us": task.sample.time * 1_000_000} | dict.fromkeys(unknown)
 
 
@@ -217,10 +232,9 @@ def _result(entry: Entry) -> Row:
 
 def differences(ours: list[Row], theirs: list[Row]) -> list[tuple[Value, ...]]:
     """Sample, pid, column, our value and atop's, of the columns that both have."""
-    in_order = sorted(theirs, key=second)
     return [
         (row["sample_time"], row["pid"], column, row[column], value)
-        for row, other in zip(ours, in_order, strict=True)
+        for row, other in zip(ours, theirs, strict=True)
         for column, value in other.items()
         if row[column] != value
     ]
@@ -229,8 +243,19 @@ def differences(ours: list[Row], theirs: list[Row]) -> list[tuple[Value, ...]]:
 @pytest.mark.parametrize("kind", ["observations", "threads"])
 @pytest.mark.parametrize("folder", PRINTED)
 def test_the_living_are_what_atop_prints(folder: str, kind: str) -> None:
-    theirs = [alive(task) for task in tasks(folder)[kind]]
+    theirs = sorted(map(alive, tasks(folder)[kind]), key=second)
     assert differences(rows(folder)[kind], theirs) == []
+
+
+@pytest.mark.parametrize("folder", PRINTED)
+def test_parents_are_what_atop_prints(folder: str) -> None:
+    """Where they live in the same sample; another parent than the first is not named."""
+    ours, theirs = (
+        rows(folder)["observations"],
+        sorted(tasks(folder)["observations"], key=lambda task: task.sample.time),
+    )
+    told = [parent(task) if row["ppid"] == row["parent_pid"] else {} for row, task in zip(ours, theirs, strict=True)]
+    assert differences(ours, told) == []
 
 
 @pytest.mark.parametrize(
@@ -241,15 +266,15 @@ def test_the_living_are_what_atop_prints(folder: str, kind: str) -> None:
         ("2.3.0", {"was_inactive"}),
         ("2.4.0-acctd", {"was_inactive", "is_new"}),
         ("2.8.1", {"was_inactive", "cgroup_cpu_weight"}),
-        ("2.12.1", {"was_inactive"}),
-        ("2.13.0", {"was_inactive", "oom_score", "oom_score_adjustment"}),
+        ("2.12.1", {"was_inactive", "cgroup_cpu_weight"}),
+        ("2.13.0", {"was_inactive", "cgroup_cpu_weight", "oom_score", "oom_score_adjustment"}),
     ],
 )
 def test_known_is_what_atop_prints_and_little_more(folder: str, names: set[str]) -> None:
     events = rows(folder)["observations"]
     known = {column for row in events for column, value in row.items() if value is not None}
     known -= {column.name for column in (*PROVENANCE, ACCURACY)}
-    assert known - alive(tasks(folder)["observations"][0]).keys() == names | {"cpu_percent", "executable"}
+    assert known - alive(tasks(folder)["observations"][0]).keys() == names | {"cpu_percent", "executable"} | OF_LIVES
 
 
 @pytest.mark.parametrize("folder", PRINTED)
@@ -263,7 +288,7 @@ def test_cpu_percent(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", PRINTED)
 def test_exits_are_what_atop_prints(folder: str) -> None:
-    theirs = [ended(task) for task in tasks(folder)["exits"]]
+    theirs = sorted(map(ended, tasks(folder)["exits"]), key=second)
     assert differences(rows(folder)["exits"], theirs) == []
 
 

@@ -63,6 +63,7 @@ TEXTS = [  # a text as a log has it, in JSON lines, in a cell of CSV
     pytest.param(b"nano null", "nano null", "nano null", id="no-nan"),
     pytest.param(b"\x1b" * 255, "\\x1b" * 255, "\\x1b" * 255, id="255-escapes"),
 ]
+PROCESS = ("linux:atop:process", "linux:atop:observation")
 MISSING = ("nan", "NaN", "null", "NULL", "None", "NA", "N/A")
 
 
@@ -217,83 +218,84 @@ def test_no_cell_is_run(source: str) -> None:
 LINES = [  # of server.E01
     pytest.param(
         '{"datetime": "2026-11-23T03:56:38.000000+00:00", "timestamp_desc": "Start Time", '
-        '"message": "Process: fx_setgid pid: 20136 parent: python3 ppid: 20073 user: alice uid: 1000 command: '
-        'fx_setgid 3.9", '
-        '"hostname": "lab-guest", "pid": 20136, "tgid": 20136, "ppid": 20073, "process": "fx_setgid", '
-        '"command_line": "fx_setgid 3.9", "parent_process": "python3", '
-        '"parent_command_line": "/usr/bin/python3 /lab/harness/workload.py /lab/out/guest-2.8.1/truth.json /srv/fx '
-        '13", '
-        '"username": "alice", "uid": 1000, "gid": 1001, "effective_username": "alice", "euid": 1000, '
-        '"suid": 1000, "fsuid": 1000, "egid": 50, "sgid": 50, "fsgid": 50, "state": "S", "is_process": true, '
-        '"is_new": true, "openvz_container": 0, "openvz_pid": 0, "data_type": "linux:atop:process", '
-        '"source_short": "LOG", "source_long": "atop process", "parser": "atop", '
-        '"sample_time": "2026-11-23T03:56:38+00:00", "sample_interval": 2, "evidence": "SERVER", "volume": "p1", '
-        '"filename": "/var/log/atop/atop_20261121", "inode": 22, '
-        '"allocation": "allocated", "offset": 19695, "atop_version": "atop 2.8", '
-        '"time_accuracy": "within 1 s", "timestamp": 1795406198000000}',
+        '"message": "Process: fx_setgid pid: 20136 parent: python3 ppid: 20073 user: alice uid: 1000 euid: 1000 '
+        'command: fx_setgid 3.9", "hostname": "lab-guest", "pid": 20136, "tgid": 20136, "ppid": 20073, '
+        '"process": "fx_setgid", "command_line": "fx_setgid 3.9", "parent_process": "python3", '
+        '"parent_command_line": "/usr/bin/python3 /lab/harness/workload.py /lab/out/guest-2.8.1/truth.json '
+        '/srv/fx 13", "parent_pid": 20073, "username": "alice", "uid": 1000, "gid": 1001, '
+        '"effective_username": "alice", "euid": 1000, "suid": 1000, "fsuid": 1000, "egid": 50, "sgid": 50, '
+        '"fsgid": 50, "state": "S", "is_process": true, "is_new": true, "openvz_container": 0, "openvz_pid": 0, '
+        '"process_guid": "d03ffc1b-4742-5c13-97d5-ca5daacf9882", '
+        '"parent_guid": "2648979b-a89d-4b26-bb95-9064e8fb9c3e", "is_short_lived": false, '
+        '"data_type": "linux:atop:process", "source_short": "LOG", "source_long": "atop process", '
+        '"parser": "atop", "sample_time": "2026-11-23T03:56:38+00:00", "sample_interval": 2, '
+        '"evidence": "SERVER", "volume": "p1", "filename": "/var/log/atop/atop_20261121", "inode": 22, '
+        '"allocation": "allocated", "offset": 19695, "atop_version": "atop 2.8", "time_accuracy": "within 1 s", '
+        '"timestamp": 1795406198000000}',
         id="start",
     ),
     pytest.param(
         '{"datetime": "2026-11-23T03:56:39.000000+00:00", "timestamp_desc": "Exit Time", '
-        '"message": "Process: fx_victim pid: 20101 parent: python3 ppid: 20073 user: root uid: 0 signal: 11 lived: '
-        '3.06 s command: fx_victim 63", '
-        '"hostname": "lab-guest", "pid": 20101, "tgid": 20101, "ppid": 20073, "process": "fx_victim", '
-        '"command_line": "fx_victim 63", "parent_process": "python3", '
-        '"parent_command_line": "/usr/bin/python3 /lab/harness/workload.py /lab/out/guest-2.8.1/truth.json /srv/fx '
-        '13", '
-        '"username": "root", "uid": 0, "gid": 0, "state": "E", "is_process": true, "is_new": false, '
+        '"message": "Process: fx_victim pid: 20101 parent: python3 ppid: 20073 user: root uid: 0 signal: 11 '
+        'lived: 3.06 s command: fx_victim 63", "hostname": "lab-guest", "pid": 20101, "tgid": 20101, '
+        '"ppid": 20073, "process": "fx_victim", "command_line": "fx_victim 63", "parent_process": "python3", '
+        '"parent_command_line": "/usr/bin/python3 /lab/harness/workload.py /lab/out/guest-2.8.1/truth.json '
+        '/srv/fx 13", "parent_pid": 20073, "username": "root", "uid": 0, "gid": 0, "state": "E", '
+        '"is_process": true, "is_new": false, "process_guid": "9ac7fb95-8779-7aa5-3721-86ee2988226c", '
+        '"parent_guid": "2648979b-a89d-4b26-bb95-9064e8fb9c3e", "is_short_lived": false, '
         '"user_cpu_seconds": 0.0, "system_cpu_seconds": 0.0, "minor_faults": 1, "major_faults": 0, "signal": 11, '
         '"core_dumped": true, "duration": 3.06, "data_type": "linux:atop:process", "source_short": "LOG", '
         '"source_long": "atop process", "parser": "atop", "sample_time": "2026-11-23T03:56:40+00:00", '
         '"sample_interval": 2, "evidence": "SERVER", "volume": "p1", "filename": "/var/log/atop/atop_20261121", '
-        '"inode": 22, "allocation": "allocated", '
-        '"offset": 26413, "atop_version": "atop 2.8", "time_accuracy": "second", "timestamp": 1795406199000000}',
+        '"inode": 22, "allocation": "allocated", "offset": 26413, "atop_version": "atop 2.8", '
+        '"time_accuracy": "second", "timestamp": 1795406199000000}',
         id="exit-by-signal",
     ),
     pytest.param(
         '{"datetime": "2026-11-23T03:56:39.000000+00:00", "timestamp_desc": "Exit Time", '
-        '"message": "Process: fx_sh pid: 20112 parent: python3 ppid: 20073 user: root uid: 0 exit code: 128 lived: '
-        '2.7 s command: fx_sh -c sleep 2.6; exit 128", '
-        '"hostname": "lab-guest", "pid": 20112, "tgid": 20112, "ppid": 20073, "process": "fx_sh", '
-        '"command_line": "fx_sh -c sleep 2.6; exit 128", "parent_process": "python3", '
-        '"parent_command_line": "/usr/bin/python3 /lab/harness/workload.py /lab/out/guest-2.8.1/truth.json /srv/fx '
-        '13", '
-        '"username": "root", "uid": 0, "gid": 0, "state": "E", "is_process": true, "is_new": false, '
+        '"message": "Process: fx_sh pid: 20112 parent: python3 ppid: 20073 user: root uid: 0 exit code: 128 '
+        'lived: 2.7 s command: fx_sh -c sleep 2.6; exit 128", "hostname": "lab-guest", "pid": 20112, '
+        '"tgid": 20112, "ppid": 20073, "process": "fx_sh", "command_line": "fx_sh -c sleep 2.6; exit 128", '
+        '"parent_process": "python3", "parent_command_line": "/usr/bin/python3 /lab/harness/workload.py '
+        '/lab/out/guest-2.8.1/truth.json /srv/fx 13", "parent_pid": 20073, "username": "root", "uid": 0, '
+        '"gid": 0, "state": "E", "is_process": true, "is_new": false, '
+        '"process_guid": "1f02e7c1-9977-bb8a-bc13-62b97fdc2f3b", '
+        '"parent_guid": "2648979b-a89d-4b26-bb95-9064e8fb9c3e", "is_short_lived": false, '
         '"user_cpu_seconds": 0.0, "system_cpu_seconds": 0.0, "minor_faults": 0, "major_faults": 0, '
         '"exit_code": 128, "core_dumped": false, "duration": 2.7, "data_type": "linux:atop:process", '
         '"source_short": "LOG", "source_long": "atop process", "parser": "atop", '
         '"sample_time": "2026-11-23T03:56:40+00:00", "sample_interval": 2, "evidence": "SERVER", "volume": "p1", '
-        '"filename": "/var/log/atop/atop_20261121", "inode": 22, '
-        '"allocation": "allocated", "offset": 26413, "atop_version": "atop 2.8", '
-        '"time_accuracy": "second", "timestamp": 1795406199000000}',
+        '"filename": "/var/log/atop/atop_20261121", "inode": 22, "allocation": "allocated", "offset": 26413, '
+        '"atop_version": "atop 2.8", "time_accuracy": "second", "timestamp": 1795406199000000}',
         id="exit-by-code",
     ),
     pytest.param(
         '{"datetime": "2026-11-23T03:56:38.000000+00:00", "timestamp_desc": "Sample Time", '
-        '"message": "Process: fx_sleeper pid: 20125 parent: python3 user: alice uid: 1000 state: S cpu: 2.0% memory: '
-        '909312 B read: 0 B written: 0 B command: fx_sleeper 4.4", '
-        '"hostname": "lab-guest", "pid": 20125, "tgid": 20125, "ppid": 20073, "process": "fx_sleeper", '
-        '"command_line": "fx_sleeper 4.4", "parent_process": "python3", '
-        '"parent_command_line": "/usr/bin/python3 /lab/harness/workload.py /lab/out/guest-2.8.1/truth.json /srv/fx '
-        '13", '
-        '"username": "alice", "uid": 1000, "gid": 1001, "effective_username": "alice", "euid": 1000, '
-        '"suid": 1000, "fsuid": 1000, "egid": 1001, "sgid": 1001, "fsgid": 1001, "state": "S", '
-        '"is_process": true, "is_new": true, "openvz_container": 0, "openvz_pid": 0, "was_inactive": false, '
-        '"cpu_percent": 2.0, "cgroup_path": "/system.slice/fxwork-21041.scope", "thread_count": 1, '
-        '"threads_running": 0, "threads_sleeping": 1, "threads_uninterruptible": 0, "user_cpu_seconds": 0.02, '
-        '"system_cpu_seconds": 0.02, "nice": 0, "priority": 120, "realtime_priority": 0, "scheduling_policy": 0, '
-        '"current_cpu": 0, "sleep_average": 0, "run_delay_ns": 1348174, "block_io_delay_seconds": 0.0, '
-        '"virtual_bytes": 2551808, "resident_bytes": 909312, "virtual_growth_bytes": 2551808, '
-        '"resident_growth_bytes": 909312, "text_bytes": 20480, "data_bytes": 229376, "stack_bytes": 135168, '
-        '"library_bytes": 1564672, "swap_bytes": 0, "locked_bytes": 0, "minor_faults": 352, "major_faults": 0, '
-        '"disk_read_bytes": 0, "disk_write_bytes": 0, "disk_cancelled_write_bytes": 0, "cgroup_cpu_weight": 100, '
+        '"message": "Process: fx_sleeper pid: 20125 parent: python3 user: alice uid: 1000 state: S cpu: 2.0% '
+        'memory: 909312 B read: 0 B written: 0 B command: fx_sleeper 4.4", "hostname": "lab-guest", '
+        '"pid": 20125, "tgid": 20125, "ppid": 20073, "process": "fx_sleeper", "command_line": "fx_sleeper 4.4", '
+        '"parent_process": "python3", "parent_command_line": "/usr/bin/python3 /lab/harness/workload.py '
+        '/lab/out/guest-2.8.1/truth.json /srv/fx 13", "parent_pid": 20073, "username": "alice", "uid": 1000, '
+        '"gid": 1001, "effective_username": "alice", "euid": 1000, "suid": 1000, "fsuid": 1000, "egid": 1001, '
+        '"sgid": 1001, "fsgid": 1001, "state": "S", "is_process": true, "is_new": true, "openvz_container": 0, '
+        '"openvz_pid": 0, "process_guid": "b33b8ab1-9609-8760-001c-73d86c81c37e", '
+        '"parent_guid": "2648979b-a89d-4b26-bb95-9064e8fb9c3e", '
+        '"cgroup_path": "/system.slice/fxwork-21041.scope", "was_inactive": false, "cpu_percent": 2.0, '
+        '"thread_count": 1, "threads_running": 0, "threads_sleeping": 1, "threads_uninterruptible": 0, '
+        '"user_cpu_seconds": 0.02, "system_cpu_seconds": 0.02, "nice": 0, "priority": 120, '
+        '"realtime_priority": 0, "scheduling_policy": 0, "current_cpu": 0, "sleep_average": 0, '
+        '"run_delay_ns": 1348174, "block_io_delay_seconds": 0.0, "virtual_bytes": 2551808, '
+        '"resident_bytes": 909312, "virtual_growth_bytes": 2551808, "resident_growth_bytes": 909312, '
+        '"text_bytes": 20480, "data_bytes": 229376, "stack_bytes": 135168, "library_bytes": 1564672, '
+        '"swap_bytes": 0, "locked_bytes": 0, "minor_faults": 352, "major_faults": 0, "disk_read_bytes": 0, '
+        '"disk_write_bytes": 0, "disk_cancelled_write_bytes": 0, "cgroup_cpu_weight": 100, '
         '"cgroup_cpu_max_percent": -1, "cgroup_cpu_effective_percent": -1, "cgroup_memory_max_kib": -1, '
         '"cgroup_memory_effective_kib": -1, "cgroup_swap_max_kib": -1, "cgroup_swap_effective_kib": -1, '
         '"data_type": "linux:atop:observation", "source_short": "LOG", "source_long": "atop observation", '
         '"parser": "atop", "sample_time": "2026-11-23T03:56:38+00:00", "sample_interval": 2, '
         '"evidence": "SERVER", "volume": "p1", "filename": "/var/log/atop/atop_20261121", "inode": 22, '
-        '"allocation": "allocated", "offset": 19695, '
-        '"atop_version": "atop 2.8", "time_accuracy": "second", "timestamp": 1795406198000000}',
+        '"allocation": "allocated", "offset": 19695, "atop_version": "atop 2.8", "time_accuracy": "second", '
+        '"timestamp": 1795406198000000}',
         id="observation",
     ),
 ]
@@ -314,7 +316,7 @@ def test_unknown_is_an_absent_key(source: str) -> None:
 @every_source
 def test_a_field_has_one_type(source: str) -> None:
     types = {Kind.INTEGER: int, Kind.NUMBER: float, Kind.FLAG: bool, Kind.TEXT: str}
-    columns = (column for each in TYPES.values() for column in each.columns)
+    columns = (column for each in TYPES.values() for column in each.attributes)
     declared = {each.name: types[each.kind] for each in (*columns, *PROVENANCE, ACCURACY)} | {"timestamp": int}
     found = defaultdict(set)
     for event in events_of(source):
@@ -386,8 +388,9 @@ def test_message_is_cut_at_256_characters(arguments: bytes, command: str) -> Non
 
 @every_source
 def test_events_are_in_the_order_of_time(source: str) -> None:
-    ranks = ["Start Time", "Sample Time", "Exit Time"]
-    order = [(each["timestamp"], ranks.index(each["timestamp_desc"])) for each in events_of(source)]
+    process = [each for each in events_of(source) if each["data_type"] in PROCESS]
+    ranks = ["Start Time", "Update Time", "Sample Time", "Last Seen Time", "Exit Time"]
+    order = [(each["timestamp"], ranks.index(each["timestamp_desc"])) for each in process]
     assert order == sorted(order)
     assert len({time for time, _ in order}) > 10
 

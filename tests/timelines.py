@@ -15,7 +15,7 @@ from atop_timeline.timeline import SAMPLE, LogOrigin, Timeline
 T0_US = 1_795_404_820_000_000  # 2026-11-23T03:33:40Z
 LOG = LogOrigin("server", "disk.E01", "disk.E01", "p1", "/var/log/atop/atop_20261123", 12, "allocated", "atop 2.8")
 TYPES = {each.name: each for parser in plugins.parsers().values() for each in parser.event_types}
-START, OBSERVATION, EXIT = TYPES["starts"], TYPES["observations"], TYPES["exits"]
+START, CHANGE, OBSERVATION, EXIT = (TYPES[name] for name in ("starts", "changes", "observations", "exits"))
 
 Known: TypeAlias = Mapping[str, bytes | float]
 
@@ -35,7 +35,10 @@ def timeline_of(events: Sequence[Told], log: LogOrigin = LOG) -> Timeline:
     sample = {"offset": 480, "sample_interval": 600, "digest_high": 0, "digest_low": 0}
     timeline.insert(0, Events(SAMPLE, _columns(T0_US, 0) | {name: np.array([n]) for name, n in sample.items()}))
     for entry, each in enumerate(events):
-        timeline.insert(0, Events(each.event_type, _columns(each.time_us, entry), _facts(each.known)))
+        own = {column.name: column for column in each.event_type.own if column.name in each.known}
+        columns = _columns(each.time_us, entry) | {name: _own(each.known[name]) for name in own}
+        facts = {name: value for name, value in each.known.items() if name not in own}
+        timeline.insert(0, Events(each.event_type, *_referring(each.event_type, columns, facts)))
     timeline.complete()
     return timeline
 
@@ -43,6 +46,17 @@ def timeline_of(events: Sequence[Told], log: LogOrigin = LOG) -> Timeline:
 def _columns(time_us: int, entry: int) -> dict[str, NDArray[np.int64]]:
     keys = {"time_us": time_us, "sample": 0, "entry": entry, "row": 0, "early_s": 0, "late_s": 0}
     return {name: np.array([value]) for name, value in keys.items()}
+
+
+def _own(value: bytes | float) -> Any:  # noqa: ANN401  texts or numbers
+    return [decode(value)] if isinstance(value, bytes) else np.array([value])
+
+
+def _referring(event_type: EventType, columns: dict[str, Any], known: Known) -> tuple[dict[str, Any], Facts | None]:
+    """The columns, and the facts to which they refer if the type has some."""
+    if event_type.facts:
+        return columns, _facts(known)
+    return {name: each for name, each in columns.items() if name != "row"}, None
 
 
 def _facts(known: Known) -> Facts:
@@ -69,9 +83,9 @@ def log_of(raw: bytes) -> LogOrigin:
 def hostile(raws: Sequence[bytes], step_us: int, log: LogOrigin) -> Timeline:
     """Every text in every column of text, and numbers of either sign, in each event type."""
     events = []
-    for event_type in (START, OBSERVATION, EXIT):
+    for event_type in (START, CHANGE, OBSERVATION, EXIT):
         for number, raw in enumerate(raws):
             values: dict[Kind, Any] = {Kind.TEXT: raw, Kind.NUMBER: -0.5, Kind.INTEGER: -number, Kind.FLAG: True}
-            known = {each.name: values[each.kind] for each in event_type.columns}
+            known = {each.name: values[each.kind] for each in event_type.attributes}
             events.append(Told(event_type, known, T0_US + number * step_us))
     return timeline_of(events, log)
