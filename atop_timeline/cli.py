@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and gives its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if not options.sources and not options.list_formats:
+    if not (options.sources or options.list_formats or options.list_attributes):
         parser.error("name at least one SOURCE: a disk image, a collection, a folder or an atop log")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if options.list_formats:
-            return _list_formats()
+        if options.list_formats or options.list_attributes:
+            return _list_formats() if options.list_formats else _list_attributes()
         from atop_timeline import command  # noqa: PLC0415  heavy
 
         return DONE if (command.show if options.list else command.run)(options) else DAMAGED
@@ -109,6 +109,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         help="CSV without the guard: a spreadsheet would run cells that an attacker wrote",
     )
     group.add_argument("--list-formats", action="store_true", help="shows the formats and what each loses, and ends")
+    group.add_argument("--list-attributes", action="store_true", help="shows what each kind of event tells, and ends")
     group.add_argument("--overwrite", action="store_true", help="replaces FILE if it exists")
     group.add_argument("--summary-json", metavar="FILE", help="writes the summary, with every log and loss, as JSON")
 
@@ -118,6 +119,16 @@ def _list_formats() -> int:
 
     known = plugins.formatters().values()
     output.show(f"{each.name:17} {each.suffix:9} {each.description}; loses: {each.loses}" for each in known)
+    return DONE
+
+
+def _list_attributes() -> int:
+    from atop_timeline import output, plugins  # noqa: PLC0415  heavy
+
+    output.show(
+        f"{each.name:32} {each.kind.name.lower():8} {each.unit:5} {','.join(kinds)}: {each.meaning}"
+        for each, kinds in plugins.attributes()
+    )
     return DONE
 
 

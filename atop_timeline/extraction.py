@@ -16,12 +16,13 @@ from atop_timeline.errors import EvidenceError, UnknownLayout, WrongParser
 from atop_timeline.events import Events
 from atop_timeline.evidence import Evidence, LogFile, Problem, Wanted
 from atop_timeline.header import Header
+from atop_timeline.logs import SAMPLE, LogOrigin
 from atop_timeline.plugins import Parser
 from atop_timeline.rawlog import Damage, RawLog
 from atop_timeline.record import LAST_SECOND, Remark
 from atop_timeline.segments import distinct_paths
 from atop_timeline.texts import decode
-from atop_timeline.timeline import ALL_TIME, SAMPLE, LogOrigin, Timeline
+from atop_timeline.timeline import ALL_TIME, Timeline
 from atop_timeline.trees import Volume
 
 

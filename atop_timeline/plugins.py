@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from atop_timeline.blocks import Samples
 from atop_timeline.errors import UsageError
-from atop_timeline.events import Events, EventType
+from atop_timeline.events import ACCURACY, PROVENANCE, Column, Events, EventType
 from atop_timeline.timeline import Sink, Timeline
 
 
@@ -72,6 +72,16 @@ def _looked_up(wanted: Collection[str], known: Mapping[str, set[str]], option: s
     if not known.keys() >= set(wanted):
         raise UsageError(f"{option} {','.join(wanted)}: there are {', '.join(known)}")
     return {each for name in wanted for each in known[name]}
+
+
+def attributes() -> Iterator[tuple[Column, list[str]]]:
+    """Each column of events, and the names of the event types that have it; `all` of what every event has."""
+    types = [each for parser in parsers().values() for each in parser.event_types]
+    columns = {column.name: column for each in types for column in each.attributes}
+    for name, column in columns.items():
+        yield column, [each.name for each in types if name in {own.name for own in each.attributes}]
+    for column in (*PROVENANCE, ACCURACY):
+        yield column, ["all"]
 
 
 def formatters() -> dict[str, Formatter]:

@@ -115,4 +115,5 @@ def _row_bytes(facts: Facts) -> NDArray[np.int64]:
 
 
 def _length(facts: Facts) -> int:
-    return len(next(iter(facts.columns.values())))
+    columns = (*facts.columns.values(), *facts.texts.values(), *facts.rows.values())
+    return len(columns[0]) if columns else 0

@@ -17,68 +17,15 @@ import numpy as np
 from dfdatetime.posix_time import PosixTimeInMicroseconds
 
 from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Facts, Kind
+from atop_timeline.logs import SAMPLE, SAMPLE_BITS, LogOrigin, Logs
 from atop_timeline.portions import Chunk, Chunks, Place, Window, divided
 from atop_timeline.store import Store, quoted
 
 ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 """In microseconds since 1970: the period that leaves nothing out."""
 
-SAMPLE = EventType(
-    "samples",
-    own=(
-        Column("offset", Kind.INTEGER, "byte", "where its record begins in the log"),
-        Column("sample_interval", Kind.INTEGER, "s", "length of its interval"),
-        Column("digest_high", Kind.INTEGER, "", "half of what samples that are the same have in common"),
-        Column("digest_low", Kind.INTEGER, "", "the other half"),
-        Column("is_part", Kind.FLAG, "", "not as atop wrote it, but saved"),
-        Column("is_complete", Kind.FLAG, "", "whether it has every process, or only those that changed"),
-        Column("caveat", Kind.TEXT, "", "what is wrong with it"),
-    ),
-)
-"""The samples themselves, to which all events refer; they are inserted like events."""
-
-DAMAGE = (
-    Column("offset", Kind.INTEGER, "byte", "where it begins in the log"),
-    Column("length", Kind.INTEGER, "byte", "how much is damaged"),
-    Column("samples", Kind.INTEGER, "", "samples lost"),
-    Column("parts", Kind.INTEGER, "", "samples saved in part"),
-    Column("what", Kind.TEXT, "", "what is wrong"),
-)
-"""What the table `damages` has of each damaged place, besides `log_id`."""
-
-_LOG_ID = Column("log_id", Kind.INTEGER, "", "the log")
 _FIRST, _LAST = Place(-(1 << 63), 0, 0, 0), Place((1 << 63) - 1, 0, 0, 0)
 _ENTRIES = 4096  # of a sample that are never parted
-_SAMPLE_BITS = 32
-_ORIGINS = f"""
-CREATE VIEW origins AS
-SELECT sample_id, logs.*, host, "offset", sample_interval, caveat,
-    strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S+00:00') AS sample_time
-FROM samples JOIN logs ON log_id = sample_id >> {_SAMPLE_BITS} JOIN hosts USING (log_id)
-"""
-_HOSTS = """
-INSERT INTO hosts SELECT log_id, min(log_id) OVER (PARTITION BY hostname, disk) FROM logs
-"""
-_SAME_HOSTS = f"""
-SELECT DISTINCT list_sort(list(DISTINCT host)) AS hosts
-FROM samples JOIN hosts ON log_id = sample_id >> {_SAMPLE_BITS}
-GROUP BY digest_high, digest_low HAVING count(DISTINCT host) > 1
-ORDER BY hosts
-"""
-_COPIES = f"""
-CREATE TABLE copies AS
-WITH first AS (
-    SELECT *, min(sample_id) OVER (PARTITION BY digest_high, digest_low) AS original_id
-    FROM samples JOIN hosts ON log_id = sample_id >> {_SAMPLE_BITS}
-),
-whole AS (
-    SELECT host, time_us, min(sample_id) AS original_id
-    FROM first WHERE NOT is_part AND sample_id = original_id GROUP BY ALL
-)
-SELECT sample_id, coalesce(whole.original_id, first.original_id) AS original_id
-FROM first LEFT JOIN whole ON is_part AND whole.host = first.host AND whole.time_us = first.time_us
-WHERE sample_id <> coalesce(whole.original_id, first.original_id)
-"""
 _ACCURACY = """
 CASE WHEN early_s IS NULL THEN 'not after'
      WHEN early_s = 0 AND late_s = 0 THEN 'second'
@@ -113,23 +60,6 @@ class Sink(Protocol):
         ...
 
 
-class LogOrigin(NamedTuple):
-    """Where a log was found and who wrote it: a row of the table `logs`.
-
-    `disk` is what it shares with other logs of its machine: hosts of one name with different ones are not the
-    same, unless they share a sample.
-    """
-
-    hostname: str
-    disk: str
-    evidence: str
-    volume: str
-    filename: str | None
-    inode: int | None
-    allocation: str
-    atop_version: str
-
-
 class Timeline:
     """Events in a temporary store on disk; close it, or use it as a context.
 
@@ -148,19 +78,15 @@ class Timeline:
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
         self._store = Store()
-        kinds = dict.fromkeys(LogOrigin._fields, Kind.TEXT) | {"inode": Kind.INTEGER}
-        self._logs = self._store.table("logs", {"log_id": Kind.INTEGER, **kinds})
-        self._store.table("hosts", {"log_id": Kind.INTEGER, "host": Kind.INTEGER})
+        self._logs = Logs(self._store)
         stored = (*types, *staging)
         self._events = {each.name: self._store.table(each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
         names = dict.fromkeys(each.facts for each in stored)
         self._facts = {name: self._store.table(name, {"row_id": Kind.INTEGER}) for name in names if name}
         self._completions: dict[str, tuple[str, frozenset[str]]] = {}
         self._texts = self._store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
-        self._damages = self._store.table("damages", _kinds((_LOG_ID, *DAMAGE)))
         self._chunks = Chunks()
         self._latest: tuple[Facts | None, int] = (None, 0)
-        self._store.execute(_ORIGINS)
 
     @property
     def directory(self) -> Path:
@@ -181,17 +107,11 @@ class Timeline:
 
     def add_log(self, log_id: int, log: LogOrigin) -> None:
         """A log, by the number to which its samples and events refer."""
-        texts = {name: [value] for name, value in log._replace(inode=None)._asdict().items() if name != "inode"}
-        inode = np.ma.masked_array([log.inode or 0], [log.inode is None])
-        self._logs.add({"log_id": np.array([log_id]), "inode": inode, **texts})
+        self._logs.add(log_id, log)
 
     def add_damage(self, log_id: int, damage: tuple[int | str, ...]) -> None:
         """What is lost of a log: the values of `DAMAGE`."""
-        known = [each if isinstance(each, str) else int(each) for each in (log_id, *damage)]
-        columns = zip((_LOG_ID, *DAMAGE), known, strict=True)
-        self._damages.add(
-            {each.name: [value] if isinstance(value, str) else np.array([value]) for each, value in columns}
-        )
+        self._logs.add_damage(log_id, damage)
 
     def insert(self, log_id: int, events: Events) -> None:
         """Events of one log; its samples are inserted likewise."""
@@ -199,7 +119,7 @@ class Timeline:
         if table is None or not len(events.columns["time_us"]):
             return
         columns = dict(events.columns)
-        columns["sample_id"] = np.asarray(columns.pop("sample"), np.int64) + (log_id << _SAMPLE_BITS)
+        columns["sample_id"] = np.asarray(columns.pop("sample"), np.int64) + (log_id << SAMPLE_BITS)
         if events.facts is not None:
             columns["row_id"] = np.asarray(columns.pop("row")) + self._first_row(events.event_type.facts, events.facts)
         table.add(columns)
@@ -210,19 +130,13 @@ class Timeline:
         Of a sample that one log has in part, and another log of its machine as atop wrote it, the part goes.
         The table `copies` has which sample each of them is in truth.
         """
-        for table in (self._logs, self._damages, self._texts, *self._facts.values(), *self._events.values()):
+        for table in (self._texts, *self._facts.values(), *self._events.values()):
             table.flush()
-        self._tell_hosts_apart()
-        self.execute(_COPIES)
-        return int(self.execute("DELETE FROM samples WHERE sample_id IN (SELECT sample_id FROM copies)")[0][0])
+        return self._logs.complete()
 
     def hosts(self) -> list[tuple[Any, ...]]:
         """The name of each host that has samples, and the evidence that its logs were found in."""
-        return self.execute("""
-            SELECT hostname, list_sort(list(DISTINCT evidence))
-            FROM logs JOIN hosts USING (log_id)
-            GROUP BY hostname, host ORDER BY ALL
-        """)
+        return self._logs.hosts()
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; for `finish` of parsers, and for questions.
@@ -328,16 +242,6 @@ class Timeline:
             f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {completion} {joins}"
             f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
         )
-
-    def _tell_hosts_apart(self) -> None:
-        """Numbers the hosts: one name and disk is one, and so are those that share a sample."""
-        self.execute(_HOSTS)
-        for (hosts,) in self.execute(_SAME_HOSTS):
-            numbers = ", ".join(map(str, hosts))
-            self.execute(f"""
-                UPDATE hosts SET host = (SELECT min(host) FROM hosts WHERE log_id IN ({numbers}))
-                WHERE host IN (SELECT host FROM hosts WHERE log_id IN ({numbers}))
-            """)
 
     def _with_pieces(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
         """SQL for the line of an event, over kept pieces where they last longer than the event."""

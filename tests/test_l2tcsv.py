@@ -14,7 +14,8 @@ from timesketch.lib.utils import read_and_validate_csv
 
 from atop_timeline.events import Column, EventType, Kind
 from atop_timeline.extraction import extract
-from atop_timeline.timeline import LogOrigin, Timeline
+from atop_timeline.logs import LogOrigin
+from atop_timeline.timeline import Timeline
 from tests.test_messages import ATTRIBUTE, ENVIRONMENTS, ROOT, SPOKEN, plaso, written_elsewhere
 from tests.timelines import EXIT, START, T0_US, TYPES, Known, Told, hostile, log_of, timeline_of, written
 
@@ -131,8 +132,8 @@ def test_line_of_a_real_log() -> None:
         " /lab/harness/workload.py /lab/out/guest-2.8.1/truth.json /srv/fx 13;"
         " parent_guid: 2648979b-a89d-4b26-bb95-9064e8fb9c3e; parent_pid: 20073;"
         " process_guid: d03ffc1b-4742-5c13-97d5-ca5daacf9882; sample_interval: 2;"
-        " sample_time: 2026-11-23T03:56:42+00:00; state: E; system_cpu_seconds: 0.0; tgid: 20136; time_accuracy: second;"
-        " user_cpu_seconds: 0.0; volume: p1"
+        " sample_time: 2026-11-23T03:56:42+00:00; state: E; system_cpu_seconds: 0.0; tgid: 20136; time_accuracy:"
+        " second; user_cpu_seconds: 0.0; volume: p1"
     )
 
 

@@ -63,6 +63,9 @@ EVERYTHING: dict[str, bytes | float] = {
 }
 
 
+ANYTHING: dict[Kind, bytes | float] = {Kind.TEXT: b"a text", Kind.INTEGER: 5, Kind.NUMBER: 0.25, Kind.FLAG: True}
+
+
 def plaso(pieces: Sequence[str], known: Known) -> str:
     """The message as `ConditionalEventFormatter` puts it together (plaso/formatters/interface.py)."""
     told = [piece for piece in pieces if all(name in known for name in ATTRIBUTE.findall(piece))]
@@ -78,9 +81,13 @@ def messages(events: Sequence[Told]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("event_type", TYPES.values(), ids=TYPES)
 def test_message_is_what_plaso_would_say(event_type: EventType) -> None:
-    told = {each.name: EVERYTHING[each.name] for each in event_type.attributes if each.name in EVERYTHING}
-    optional = [name for name in told if name != "pid"]
-    variants: list[Known] = [told, {"pid": 7}, *({n: v for n, v in told.items() if n != name} for name in optional)]
+    spoken = set(ATTRIBUTE.findall(str(SPOKEN[event_type.data_type])))
+    told = {
+        each.name: EVERYTHING.get(each.name, ANYTHING[each.kind])
+        for each in event_type.attributes
+        if each.name in spoken
+    }
+    variants: list[Known] = [told, *({n: v for n, v in told.items() if n != name} for name in told)]
     pieces, short = (SPOKEN[event_type.data_type][name] for name in ("message", "short_message"))
     expected = [(plaso(pieces, known), plaso(short, known)) for known in variants]
     assert messages([Told(event_type, known) for known in variants]) == [

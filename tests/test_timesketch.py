@@ -16,7 +16,8 @@ from timesketch.lib.utils import read_and_validate_csv, read_and_validate_jsonl
 
 from atop_timeline.events import ACCURACY, PROVENANCE, Kind
 from atop_timeline.extraction import extract
-from atop_timeline.timeline import LogOrigin, Timeline
+from atop_timeline.logs import LogOrigin
+from atop_timeline.timeline import Timeline
 from tests.test_messages import ENVIRONMENTS, written_elsewhere
 from tests.timelines import OBSERVATION, START, T0_US, TYPES, Told, hostile, log_of, timeline_of, written
 

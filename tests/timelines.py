@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from atop_timeline import plugins
 from atop_timeline.events import Events, EventType, Facts, Kind
+from atop_timeline.logs import SAMPLE, LogOrigin
 from atop_timeline.texts import Texts, decode
-from atop_timeline.timeline import SAMPLE, LogOrigin, Timeline
+from atop_timeline.timeline import Timeline
 
 T0_US = 1_795_404_820_000_000  # 2026-11-23T03:33:40Z
 LOG = LogOrigin("server", "disk.E01", "disk.E01", "p1", "/var/log/atop/atop_20261123", 12, "allocated", "atop 2.8")
