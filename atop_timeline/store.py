@@ -14,7 +14,7 @@ import numpy as np
 from nanoarrow.c_array_stream import CArrayStream
 from numpy.typing import NDArray
 
-from atop_timeline.errors import StoreError
+from atop_timeline.errors import EvidenceError, StoreError
 from atop_timeline.events import Kind
 
 _ROW_GROUP = 122_880  # DuckDB's own: tables grow best by whole ones
@@ -22,6 +22,7 @@ _MOST_PENDING = 100  # each takes some 50 KB, however few its rows
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "threads": 1}
 _TYPES = {Kind.INTEGER: na.int64(), Kind.NUMBER: na.float64(), Kind.FLAG: na.bool_(), Kind.TEXT: na.string()}
 _DTYPES = {Kind.INTEGER: np.int64, Kind.NUMBER: np.float64}
+_WRONG_STATEMENT = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 _KINDS = {"i": Kind.INTEGER, "u": Kind.INTEGER, "f": Kind.NUMBER, "b": Kind.FLAG}
 
 
@@ -122,3 +123,24 @@ def _array(kind: Kind, values: Any) -> Any:  # noqa: ANN401  nanoarrow has no ty
 
 def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.packbits(flags, bitorder="little")
+
+
+class Questions(Store):
+    """A database for questions about Parquet files."""
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a statement of SQL gives; raises `EvidenceError` where a Parquet file cannot be read as it should."""
+        try:
+            return super().execute(statement)
+        except _WRONG_STATEMENT:
+            raise
+        except duckdb.Error as error:
+            raise EvidenceError(f"Parquet: {str(error).splitlines()[0]}") from error
+
+    def fault(self, statement: str) -> str:
+        """What is wrong with a statement that a user had a part in; empty if nothing is."""
+        try:
+            self._database.execute(statement).fetchall()
+        except duckdb.Error as error:
+            return str(error).splitlines()[0]
+        return ""
