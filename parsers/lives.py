@@ -29,6 +29,7 @@ def find_lives(timeline: Timeline, sightings: str, last_sightings: str, known: s
 _SEEN = """
 CREATE OR REPLACE TEMP TABLE seen AS
 SELECT each.* REPLACE (coalesce(original_id, each.sample_id) AS sample_id), log_id, host, hostname, atop_version,
+    btime - CASE WHEN is_exit THEN elaps % 100 / 100 ELSE 0 END AS start_s,
     first_value(each.row_id) OVER (
         PARTITION BY coalesce(original_id, each.sample_id), entry ORDER BY original_id IS NOT NULL, each.row_id
     ) AS original_row
@@ -37,13 +38,18 @@ LEFT JOIN copies ON copies.sample_id = each.sample_id
 JOIN logs ON log_id = coalesce(original_id, each.sample_id) >> 32
 JOIN hosts USING (log_id)
 """
-"""`seen`: all sightings as those of their original samples; `original_row` is the row of the one that counts."""
+"""`seen`: all sightings as those of their original samples; `original_row` is the row of the one that counts.
+
+`start_s` is where the second begins in which the process may have started: the kernel rounds the start of an exited
+one up, by the fraction of its lifetime (acct_v3).
+"""
 
 _SAME_EXIT = "host, pid, btime, elaps, wait_status"
 _IN_LIFE = "life_us, stage > 0, sample_id, stage, entry"
 _OF_PID = f"PARTITION BY host, pid ORDER BY {_IN_LIFE}"
 _OF_LIFE = f"PARTITION BY host, pid, life ORDER BY {_IN_LIFE}"
-# `outlived` are live ones that are seen again behind an exit of their pid in their own sample: it was another's.
+# `outlived` are live ones that are seen again behind an exit of their pid in their own sample: it was another's. Where
+# all that is seen again is another exit, it is that of the live one by its name, else if its start is nearer.
 _LIVES = f"""
 CREATE OR REPLACE TEMP TABLE lives AS
 WITH numbered AS (
@@ -55,8 +61,10 @@ once AS (
         PARTITION BY is_exit, {_SAME_EXIT}, repetition ORDER BY sample_id, entry
     )
 ),
-outlived AS (
-    SELECT alive.sample_id, alive.entry, max(ended.time_us) AS after_us
+met AS (
+    SELECT alive.sample_id, alive.entry, ended.time_us, later.is_exit,
+        abs(later.start_s - alive.start_s) < abs(ended.start_s - alive.start_s) AS is_nearer,
+        alive.row_id AS alive_row, ended.row_id AS ended_row, later.row_id AS later_row
     FROM once AS alive
     JOIN once AS ended ON ended.sample_id = alive.sample_id AND ended.pid = alive.pid
     JOIN once AS later ON later.host = alive.host AND later.pid = alive.pid
@@ -64,7 +72,19 @@ outlived AS (
         AND later.sample_id <> alive.sample_id AND later.time_us >= alive.time_us
         AND abs(ended.btime - alive.btime) <= alive.btime_tolerance
         AND abs(later.btime - alive.btime) <= alive.btime_tolerance
-    GROUP BY alive.sample_id, alive.entry
+),
+named AS (SELECT row_id, process FROM ({{known}})),
+outlived AS (
+    SELECT sample_id, entry, max(time_us) AS after_us
+    FROM met
+    JOIN named AS alive ON alive.row_id = alive_row
+    JOIN named AS ended ON ended.row_id = ended_row
+    JOIN named AS later ON later.row_id = later_row
+    WHERE NOT is_exit OR CASE
+        WHEN (ended.process = alive.process) = (later.process = alive.process) THEN is_nearer
+        ELSE later.process = alive.process
+    END
+    GROUP BY sample_id, entry
 ),
 staged AS (
     SELECT once.*, greatest(time_us, after_us) AS life_us,
@@ -74,7 +94,10 @@ staged AS (
 compared AS (
     SELECT *,
         lag(is_exit) OVER ({_OF_PID}) AS after_exit,
-        abs(btime - lag(btime) OVER ({_OF_PID})) <= btime_tolerance AS same_start
+        abs(btime - lag(btime) OVER ({_OF_PID})) <= CASE
+            WHEN is_exit OR is_boot OR lag(is_exit) OVER ({_OF_PID}) OR log_id <> lag(log_id) OVER ({_OF_PID})
+            THEN btime_tolerance ELSE 0
+        END AS same_start
     FROM staged
 ),
 counted AS (
@@ -146,11 +169,7 @@ SELECT placed.*, exit_us, is_short_lived, last_seen.* EXCLUDE (life_id),
     CAST(CAST(md5(concat_ws(' ', pid, span, nullif(place, 1), hostname)) AS UUID) AS VARCHAR) AS process_guid
 FROM placed JOIN ended USING (life_id) LEFT JOIN last_seen USING (life_id)
 """
-"""`spans`: each life from its start to its exit, or the sample in which it was last seen, or that misses it.
-
-Of an exited process it is likely that the second in which it began is the one before, if its lifetime has a
-fraction of more than half a second: the kernel rounds the start up by that (acct_v3).
-"""
+"""`spans`: each life from its start to its exit, or the sample in which it was last seen, or that misses it."""
 
 _PARENTS = """
 CREATE OR REPLACE TEMP TABLE parents AS
@@ -174,6 +193,7 @@ FROM children LEFT JOIN before USING (life_id) LEFT JOIN at_once USING (life_id)
 """`parents`: which life had the pid of a life's first parent when that was first seen; starts may be late by 1 s."""
 
 _IDS = {"user": ("uid", "euid", "suid", "fsuid"), "group": ("gid", "egid", "sgid", "fsgid")}
+_MOST_ID = (1 << 31) - 1  # which atop on 32-bit machines has of the living in place of what is more
 _CONTAINER = ("container", "uts_name", "openvz_container")
 
 
@@ -185,14 +205,18 @@ def _differs(*names: str) -> str:
 _CHANGES = rf"""
 CREATE OR REPLACE TEMP TABLE changes_of_lives AS
 WITH compared AS (
-    SELECT now.*, face_ends.time_us AS before_us, before,
-        before.virtual_bytes IS DISTINCT FROM 0 AND CASE
+    SELECT now.*, face_ends.time_us AS before_us, before, now.atop_version = before.atop_version AS is_same_atop,
+        before.virtual_bytes <> 0 AND CASE
             WHEN now.is_exit THEN before.thread_count = 1 AND replace(now.process, '\x0a', '?') <> before.process
-            ELSE {_differs("process")} OR ({_differs("command_line")} AND now.atop_version = before.atop_version)
+            ELSE now.virtual_bytes <> 0 AND (
+                {_differs("process")} OR is_same_atop AND now.command_line <> before.command_line
+            )
         END AS is_program,
-        CASE WHEN now.is_exit THEN {_differs("uid")} ELSE {_differs(*_IDS["user"])} END AS is_user,
-        CASE WHEN now.is_exit THEN {_differs("gid")} ELSE {_differs(*_IDS["group"])} END AS is_group,
-        NOT now.is_exit AND now.atop_version = before.atop_version AND {_differs(*_CONTAINER)} AS is_container,
+        CASE WHEN now.is_exit THEN {_differs("uid")} AND before.uid <> {_MOST_ID}
+            ELSE {_differs(*_IDS["user"])} END AS is_user,
+        CASE WHEN now.is_exit THEN {_differs("gid")} AND before.gid <> {_MOST_ID}
+            ELSE {_differs(*_IDS["group"])} END AS is_group,
+        NOT now.is_exit AND is_same_atop AND {_differs(*_CONTAINER)} AS is_container,
         now.cgroup_path <> before.cgroup_path AS is_cgroup
     FROM lives AS now JOIN lives AS before ON before.life_id = now.life_id AND before.step = now.step - 1
     LEFT JOIN face_ends ON face_ends.face_row = before.row_id
@@ -219,8 +243,9 @@ WHERE changed <> ''
 """
 r"""`changes_of_lives`: where a face differs from the one before of its life, and in what.
 
-Names of kernel threads change all the time. An exit record's name is that of the last thread, and has a line
-feed where that of a live one has `?`. What a version of atop does not record has not changed with it.
+Names of kernel threads, which have no memory, change all the time. A process that is ending has none as well, and the
+arguments of one that is just beginning a program are not there yet. An exit record's name is that of the last thread,
+and has a line feed where that of a live one has `?`. What a version of atop does not record has not changed with it.
 """
 
 _FACES = """

@@ -106,6 +106,7 @@ SIGHTING = EventType(
         Column("pid", Kind.INTEGER, "", "process id"),
         Column("btime", Kind.INTEGER, "s", "start, since 1970 UTC; 0 for what is no time"),
         Column("btime_tolerance", Kind.INTEGER, "s", "by how much the same start may differ"),
+        Column("is_boot", Kind.FLAG, "", "in the first sample of a run of atop, which measures all starts anew"),
         Column("is_exit", Kind.FLAG, "", "an exit record"),
         Column("is_zombie", Kind.FLAG, "", "alive in name only"),
         Column("elaps", Kind.INTEGER, "tick", "how long it lived"),

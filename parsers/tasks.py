@@ -12,7 +12,7 @@ from atop_timeline.blocks import Samples
 from atop_timeline.cgroups import memberships
 from atop_timeline.events import Events, EventType, Facts
 from atop_timeline.header import HERTZ
-from atop_timeline.record import LAST_SECOND
+from atop_timeline.record import BOOT, LAST_SECOND
 from atop_timeline.texts import UNKNOWN, Texts
 
 from . import tstat
@@ -90,6 +90,7 @@ class Tasks:
             "pid": self._pid[tasks],
             "btime": self._btime[tasks],
             "btime_tolerance": np.full(len(tasks), 2 if self._samples.header.version < (2, 0) else 1),
+            "is_boot": (self._samples.records["flags"][self._samples.sample[tasks]] & BOOT) != 0,
             "is_exit": is_exit,
             "is_zombie": self._gen["state"][tasks] == _ZOMBIE,
             "elaps": self._gen["elaps"][tasks].astype(np.int64),

@@ -147,7 +147,10 @@ def test_unknown_is_a_dash() -> None:
 
 @pytest.mark.parametrize(
     ("name", "macb"),
-    [pytest.param(name, ".A.." if name == "starts" else "....", id=name) for name in TYPES],
+    [
+        pytest.param(name, ".A.." if each.timestamp_desc == "Start Time" else "....", id=name)
+        for name, each in TYPES.items()
+    ],
 )
 def test_macb(name: str, macb: str) -> None:
     assert line_of(Told(TYPES[name], {"pid": 7}))["MACB"] == macb
