@@ -134,7 +134,7 @@ class Questions(Store):
             return super().execute(statement)
         except _WRONG_STATEMENT:
             raise
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeDecodeError) as error:
             raise EvidenceError(f"Parquet: {str(error).splitlines()[0]}") from error
 
     def fault(self, statement: str) -> str:

@@ -1,0 +1,1 @@
+"""Answers from a timeline: the command `atop-hunt`."""

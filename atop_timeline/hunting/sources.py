@@ -1,0 +1,72 @@
+"""What is asked: Parquet timelines, and evidence, of which such a timeline is made first."""
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from atop_timeline import hostfiles, plugins
+from atop_timeline.command import _nothing_found, _tell, _wanted
+from atop_timeline.console import Console
+from atop_timeline.errors import EvidenceError
+from atop_timeline.extraction import extract
+from atop_timeline.store import Questions
+
+from .tables import NEEDED, events, literal
+
+_MAGIC = b"PAR1"
+
+
+@contextmanager
+def opened(options: Namespace, console: Console) -> Iterator[tuple[Questions, list[str], bool]]:
+    """A database, the Parquet timelines to ask, and whether nothing of the evidence was damaged or unreadable."""
+    questions = Questions()
+    try:
+        timelines = [each for each in options.sources if _is_timeline(each)]
+        evidence = [each for each in options.sources if each not in timelines]
+        files = [_checked(questions, each, number) for number, each in enumerate(timelines)]
+        whole = True
+        if evidence:
+            made = questions.directory / "evidence.parquet"
+            whole = _make(made, evidence, options, console)
+            files.append(str(made))
+        yield questions, files, whole
+    finally:
+        questions.close()
+
+
+def _is_timeline(source: str) -> bool:
+    try:
+        if not Path(source).is_file():
+            return False
+        with hostfiles.opened(source) as stream:
+            return stream.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
+def _checked(questions: Questions, file: str, number: int) -> str:
+    """The same file by a name that DuckDB takes for no pattern; raises `EvidenceError` where it is no timeline."""
+    link = questions.directory / f"{number}.parquet"
+    link.symlink_to(Path(file).resolve())
+    needed = f"SELECT {', '.join(NEEDED)} FROM read_parquet({literal(str(link))}) LIMIT 1"
+    if fault := questions.fault(needed) or questions.fault(f"{events([str(link)])} LIMIT 1"):
+        raise EvidenceError(f"{file}: no timeline of atop-timeline: {fault.replace(str(link), file)}")
+    return str(link)
+
+
+def _make(path: Path, evidence: Sequence[str], options: Namespace, console: Console) -> bool:
+    """Writes the timeline of evidence; whether all of it could be read."""
+    with console.progress("reading", "MB", 1e6) as advance:
+        timeline, report = extract(
+            evidence, _wanted(options, console), progress=lambda step: advance(step.done, step.total)
+        )
+    with timeline:
+        _tell(report, console)
+        if not any(log.samples for log in report.logs):
+            raise EvidenceError(_nothing_found(report))
+        total = sum(timeline.count(each) for each in timeline.types)
+        with console.progress("sorting", "k events", 1e3) as advance, path.open("wb") as stream:
+            timeline.written = lambda count: advance(count, total)
+            plugins.formatters()["parquet"].write(timeline, stream)
+    return report.complete
