@@ -72,13 +72,14 @@ def add_messages(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="nothing but errors and what was lost")
     group.add_argument("-v", "--verbose", action="store_true", help="also what was searched, and each log")
     group.add_argument("--no-color", action="store_true", help="plain text; also by the environment's NO_COLOR")
-    group.add_argument("--version", action=_ShowVersion, nargs=0, help="show program's version number and exit")
+    group.add_argument("--version", action=ShowVersion, nargs=0, help="show program's version number and exit")
 
 
-class _ShowVersion(argparse.Action):
+class ShowVersion(argparse.Action):
     """The version, looked up when it is shown."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Shows it, and ends."""
         from importlib.metadata import version  # noqa: PLC0415  heavy
 
         print(f"{parser.prog} {version('atop-timeline')}")

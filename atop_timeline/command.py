@@ -36,9 +36,9 @@ def run(options: Namespace) -> bool:
         output.check(path, overwrite=options.overwrite)
     timeline, report = _extracted(options, only, console)
     with timeline:
-        _tell(report, console)
+        tell(report, console)
         if not any(log.samples for log in report.logs):
-            raise EvidenceError(_nothing_found(report))
+            raise EvidenceError(nothing_found(report))
         written = _written(timeline, formatter, options, console)
         if formatter.suffix == ".csv" and written["events"] >= _EXCEL_ROWS:
             console.note(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --from, --to and --only make it less")
@@ -54,8 +54,8 @@ def show(options: Namespace) -> bool:
     """Shows what is in the evidence; whether nothing was damaged or unreadable."""
     console = _console(options)
     with console.progress("reading", "MB", 1e6) as advance:
-        report = survey(options.sources, _wanted(options, console), lambda step: advance(step.done, step.total))
-    _tell(report, console)
+        report = survey(options.sources, wanted(options, console), lambda step: advance(step.done, step.total))
+    tell(report, console)
     output.show(listing.lines(report))
     return report.complete
 
@@ -64,7 +64,8 @@ def _console(options: Namespace) -> Console:
     return Console(quiet=options.quiet, verbose=options.verbose, color=not options.no_color)
 
 
-def _wanted(options: Namespace, console: Console) -> Wanted:
+def wanted(options: Namespace, console: Console) -> Wanted:
+    """What of the evidence is asked for, and what unlocks it."""
     keys = gathered(options.password, options.password_file, options.recovery_key, options.key_file, console.ask)
     return Wanted(options.log_path, options.scan, options.carve, options.volumes, options.opener, keys)
 
@@ -95,7 +96,7 @@ def _extracted(options: Namespace, only: Collection[str], console: Console) -> E
     with console.progress("reading", "MB", 1e6) as advance:
         return extract(
             options.sources,
-            _wanted(options, console),
+            wanted(options, console),
             only=only,
             period=(first, end),
             progress=lambda step: advance(step.done, step.total),
@@ -119,7 +120,8 @@ def _written(timeline: Timeline, formatter: Formatter, options: Namespace, conso
     }
 
 
-def _tell(report: Report, console: Console) -> None:
+def tell(report: Report, console: Console) -> None:
+    """What was found, and what is wrong with it."""
     for searched in report.searched:
         console.detail(f"searched: {searched}")
     for problem in report.problems:
@@ -146,7 +148,8 @@ def _told(damage: Damage) -> str:
     return f"{damage.what}; {place}, {damage.samples:,} samples lost, {damage.parts:,} saved in part"
 
 
-def _nothing_found(report: Report) -> str:
+def nothing_found(report: Report) -> str:
+    """Why there is no sample."""
     if report.logs or report.problems:
         return "no sample could be read"
     return f"no atop log found; searched {'; '.join(report.searched)}"

@@ -10,7 +10,7 @@ from atop_timeline.events import ACCURACY, PROVENANCE, EventType
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
 from .messages import literal
-from .timesketch import _fields
+from .timesketch import fields_of
 
 _ROWS_PER_GROUP = 61_440  # as many as fit into the store's memory with all of their columns
 _PART = f"FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROWS_PER_GROUP}"
@@ -44,7 +44,7 @@ class Parquet:
 def _columns(timeline: Timeline, event_type: EventType) -> dict[str, Piece]:
     """The pieces of an event's columns, by name and in the order of columns."""
     known = {each.name for each in event_type.attributes}
-    columns = {each.name: Piece(each.level, each.sql) for each in _fields(timeline, event_type)}
+    columns = {each.name: Piece(each.level, each.sql) for each in fields_of(timeline, event_type)}
     nothing = {each.name: f"CAST(NULL AS {each.kind})" for each in timeline.columns() if each.name not in known}
     columns |= {name: Piece(Level.EVENT, sql) for name, sql in nothing.items()}
     return columns | {"datetime": Piece(Level.EVENT, "make_timestamptz(time_us)")}

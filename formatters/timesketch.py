@@ -27,7 +27,7 @@ class _Field(NamedTuple):
     chosen: bool = False
 
 
-def _fields(timeline: Timeline, event_type: EventType) -> Iterator[_Field]:
+def fields_of(timeline: Timeline, event_type: EventType) -> Iterator[_Field]:
     """The fields of an event type's lines, those first that a reader wants first; the same for each type."""
     message = message_of(event_type)
     levels = levels_of(event_type)
@@ -68,7 +68,7 @@ class TimesketchCsv:
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events under a header."""
-        names = [each.name for each in _fields(timeline, timeline.types[0])]
+        names = [each.name for each in fields_of(timeline, timeline.types[0])]
         stream.write(",".join([*names, "tag"]).encode() + b"\n")
         return timeline.write(lambda event_type: _csv_line(timeline, event_type, guarded=self.guarded), stream)
 
@@ -96,7 +96,7 @@ class TimesketchJsonl:
 
 
 def _csv_line(timeline: Timeline, event_type: EventType, *, guarded: bool) -> Iterator[Piece]:
-    for each in _fields(timeline, event_type):
+    for each in fields_of(timeline, event_type):
         yield Piece(each.level, _csv_cell(each, guarded=guarded))
         yield Piece(each.level, "','")
     yield Piece(Level.EVENT, "'-'")  # tag: pandas would read an empty cell as nan
@@ -116,7 +116,7 @@ def _csv_cell(field: _Field, *, guarded: bool) -> str:
 
 def _json_line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
     opening = "{"
-    for each in _fields(timeline, event_type):
+    for each in fields_of(timeline, event_type):
         yield Piece(each.level, f"'{opening}\"{each.name}\": ' || {_json_value(each)}")
         opening = ", "
     yield Piece(Level.EVENT, "'}'")

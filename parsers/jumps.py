@@ -81,7 +81,8 @@ _WHY_LATE = f"""
 CASE {_VERDICT}
     WHEN 'clock set forward' THEN 'processes that are new later seem to be older: the clock was set forward'
     WHEN 'held up' THEN 'the processors went on: atop was held up, or the machine overloaded'
-    WHEN 'suspended' THEN 'the processors did not go on, but later processes have the right time: the machine was suspended'
+    WHEN 'suspended'
+    THEN 'the processors did not go on, but later processes have the right time: the machine was suspended'
     WHEN 'suspended or clock set forward'
     THEN 'the processors did not go on: the machine was suspended, or the clock set forward'
     ELSE 'the machine was suspended or overloaded, or the clock set forward' END

@@ -130,8 +130,9 @@ class Tasks:
         return faces
 
     def _is_same_face(self, tasks: NDArray[np.intp], before: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which live processes look as other tasks do; what atop has as new does not."""
-        same = (self._pid[tasks] == self._pid[before]) & (self._gen["excode"][tasks] >= 0)
+        """Which live processes look as other tasks do, in the sample before; what atop has as new does not."""
+        same = self._samples.sample[tasks] - self._samples.sample[before] == 1
+        same &= (self._pid[tasks] == self._pid[before]) & (self._gen["excode"][tasks] >= 0)
         same &= self._btime[tasks] == self._btime[before]
         same &= self._cgroups.path(tasks) == self._cgroups.path(before)
         for name in _FACE & set(self._gen.dtype.names or ()):
@@ -154,6 +155,7 @@ class Tasks:
         """Which tasks, in the order of `_near`, are what the sample before had, with all bytes, interval and flags."""
         near, records = self._near, self._samples.records
         same = _same_as_before(self._pid[near]) & _same_as_before(self._cgroups.kind[near])
+        same[1:] &= np.diff(self._samples.sample[near]) == 1
         for name in ("interval", "flags"):
             same &= _same_as_before(records[name][self._samples.sample[near]])
         inactive = tstat.field(self._samples.tasks, "gen.wasinactive")

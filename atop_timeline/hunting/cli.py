@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from atop_timeline.arguments import _ShowVersion, add_evidence, add_keys, add_messages, add_period, first_moment
+from atop_timeline.arguments import ShowVersion, add_evidence, add_keys, add_messages, add_period, first_moment
 from atop_timeline.errors import AtopTimelineError, UsageError
 
 from .usage import KINDS
@@ -86,7 +86,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         epilog=_EPILOG,
         formatter_class=raw,
     )
-    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show program's version number and exit")
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show program's version number and exit")
     listed = "\n".join(f"{name:12} {text}" for name, text in _QUESTIONS.items())
     added = parser.add_subparsers(title="questions", description=listed, metavar="QUESTION", required=True)
     questions = {

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from atop_timeline import hostfiles, plugins
-from atop_timeline.command import _nothing_found, _tell, _wanted
+from atop_timeline.command import nothing_found, tell, wanted
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError
 from atop_timeline.extraction import extract
@@ -59,12 +59,12 @@ def _make(path: Path, evidence: Sequence[str], options: Namespace, console: Cons
     """Writes the timeline of evidence; whether all of it could be read."""
     with console.progress("reading", "MB", 1e6) as advance:
         timeline, report = extract(
-            evidence, _wanted(options, console), progress=lambda step: advance(step.done, step.total)
+            evidence, wanted(options, console), progress=lambda step: advance(step.done, step.total)
         )
     with timeline:
-        _tell(report, console)
+        tell(report, console)
         if not any(log.samples for log in report.logs):
-            raise EvidenceError(_nothing_found(report))
+            raise EvidenceError(nothing_found(report))
         total = sum(timeline.count(each) for each in timeline.types)
         with console.progress("sorting", "k events", 1e3) as advance, path.open("wb") as stream:
             timeline.written = lambda count: advance(count, total)

@@ -39,10 +39,12 @@ def amounts(kind: str) -> str:
 def growths(kind: str) -> str:
     """The same of a number that grows, with how much it grew since the sample before."""
     return f"""
-        WITH placed AS (
-            SELECT amounts.*, NOT is_exit AND (is_new OR coalesce(since_boot, false)) AS since_start,
-                count_if(since_start) OVER (PARTITION BY guid ORDER BY time_us, is_exit) AS run
+        WITH flagged AS (
+            SELECT amounts.*, NOT is_exit AND (is_new OR coalesce(since_boot, false)) AS since_start
             FROM ({amounts(kind)}) AS amounts LEFT JOIN samples USING (host, time_us)
+        ),
+        placed AS (
+            SELECT *, count_if(since_start) OVER (PARTITION BY guid ORDER BY time_us, is_exit) AS run FROM flagged
         ),
         runs AS (SELECT guid, run + 1 AS run, sum(amount) AS known FROM placed GROUP BY ALL),
         recorded AS (
