@@ -215,33 +215,10 @@ class Timeline:
         self._keep_all(event_type)
         return self._joined(event_type, _REST, Window(_FIRST, _LAST))
 
-    def known(self, event_type: EventType, chunk: Chunk | None = None) -> str:
-        """The query for the facts of a type's events: `row_id` and its columns, texts as texts.
-
-        Of a chunk its texts are together as well, so that few of them are looked through.
-        """
-        chunk = chunk or Chunk(0, self._chunks.rows, 0, self._chunks.texts)
-        names = self._facts[event_type.facts].names
-        key, told = self._completions.get(event_type.facts, ("", frozenset()))
-        known = [each for each in event_type.columns if each.name in names]
-        shown = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
-        shown |= {each.name: f"facts.{quoted(each.name)}" for each in known}
-        shown |= {each.name: f"{each.name}_text.text" for each in known if each.kind is Kind.TEXT}
-        completion = ""
-        if key in names:
-            shown |= {name: f"completion.{quoted(name)}" for name in shown if name in told}
-            completion = f"LEFT JOIN {event_type.facts}_completion AS completion USING ({key})"
-        joins = " ".join(
-            f"LEFT JOIN some_texts AS {each.name}_text ON {each.name}_text.id = facts.{each.name}"
-            for each in known
-            if each.kind is Kind.TEXT
-        )
-        rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
-        return (
-            f"WITH some_texts AS (FROM texts WHERE id >= {chunk.text} AND id < {chunk.end_text})"
-            f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {completion} {joins}"
-            f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
-        )
+    def facts(self, event_type: EventType) -> str:
+        """The name of a table of the facts of a type's events: `row_id` and its columns, texts as texts."""
+        self._keep_facts(event_type, {each.name: quoted(each.name) for each in event_type.columns})
+        return f"{event_type.name}_facts"
 
     def _with_pieces(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
         """SQL for the line of an event, over kept pieces where they last longer than the event."""
@@ -281,8 +258,13 @@ class Timeline:
         """Keeps expressions, by name, over the facts and the origins of a type's events in two tables."""
         name = event_type.name
         self.execute(f"CREATE OR REPLACE TABLE {name}_origins AS SELECT sample_id{_listed(origin)} FROM origins")
-        for number, chunk in enumerate((self._chunks.chunks or [Chunk(0, 0, 0, 0)]) if event_type.facts else ()):
-            query = f"SELECT row_id{_listed(facts)} FROM ({self.known(event_type, chunk)})"
+        if event_type.facts:
+            self._keep_facts(event_type, facts)
+
+    def _keep_facts(self, event_type: EventType, facts: Mapping[str, str]) -> None:
+        name = event_type.name
+        for number, chunk in enumerate(self._chunks.chunks or [Chunk(0, 0, 0, 0)]):
+            query = f"SELECT row_id{_listed(facts)} FROM ({self._known(event_type, chunk)})"
             into = f"INSERT INTO {name}_facts" if number else f"CREATE OR REPLACE TABLE {name}_facts AS"
             self.execute(f"{into} {query}")
 
@@ -301,6 +283,33 @@ class Timeline:
         """The query for the events of a type in the period as they are stored."""
         first, end = self._period
         return f"SELECT * FROM {event_type.name} WHERE time_us >= {first} AND time_us < {end}"
+
+    def _known(self, event_type: EventType, chunk: Chunk) -> str:
+        """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
+
+        The texts of a chunk are together as well, so that few of them are looked through.
+        """
+        names = self._facts[event_type.facts].names
+        key, told = self._completions.get(event_type.facts, ("", frozenset()))
+        known = [each for each in event_type.columns if each.name in names]
+        shown = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
+        shown |= {each.name: f"facts.{quoted(each.name)}" for each in known}
+        shown |= {each.name: f"{each.name}_text.text" for each in known if each.kind is Kind.TEXT}
+        completion = ""
+        if key in names:
+            shown |= {name: f"completion.{quoted(name)}" for name in shown if name in told}
+            completion = f"LEFT JOIN {event_type.facts}_completion AS completion USING ({key})"
+        joins = " ".join(
+            f"LEFT JOIN some_texts AS {each.name}_text ON {each.name}_text.id = facts.{each.name}"
+            for each in known
+            if each.kind is Kind.TEXT
+        )
+        rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
+        return (
+            f"WITH some_texts AS (FROM texts WHERE id >= {chunk.text} AND id < {chunk.end_text})"
+            f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {completion} {joins}"
+            f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
+        )
 
     def _windows(self) -> Iterator[Window]:
         """Windows that hold all events, in their order, and not too many of them each."""

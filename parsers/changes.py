@@ -11,7 +11,7 @@ def _differs(*names: str) -> str:
 
 
 CHANGES = rf"""
-CREATE OR REPLACE TEMP TABLE changes_of_lives AS
+CREATE OR REPLACE TABLE changes_of_lives AS
 WITH compared AS (
     SELECT now.*, face_ends.time_us AS before_us, before, now.atop_version = before.atop_version AS is_same_atop,
         before.virtual_bytes <> 0 AND CASE

@@ -4,7 +4,7 @@ _GUID_SECONDS = 32
 """The starts of one process in different records, which may differ by 1 s, hardly ever lie in two such spans."""
 
 _ORDERED = """
-CREATE OR REPLACE TEMP TABLE ordered AS
+CREATE OR REPLACE TABLE ordered AS
 WITH stepped AS (
     SELECT samples.*, host, greatest(lag(time_us) OVER (PARTITION BY log_id ORDER BY sample_id) - time_us, 0) AS back_us
     FROM samples JOIN hosts ON log_id = sample_id >> 32
@@ -19,7 +19,7 @@ SELECT *, row_number() OVER (PARTITION BY host ORDER BY order_us, sample_id) AS 
 """`ordered`: the samples of each host in the order of recording, which a clock that is set back does not turn."""
 
 _FACE_ENDS = """
-CREATE OR REPLACE TEMP TABLE face_ends AS
+CREATE OR REPLACE TABLE face_ends AS
 SELECT lives.row_id AS face_row, life_id, step, last.time_us, last.entry, last.row_id,
     ordered.sample_id, ordered.host, ordered.number
 FROM {last_sightings} AS last
@@ -35,7 +35,7 @@ QUALIFY 1 = row_number() OVER (
 """`face_ends`: the last sample of each face."""
 
 _COMPLETE = """
-CREATE OR REPLACE TEMP TABLE complete AS
+CREATE OR REPLACE TABLE complete AS
 WITH skipped AS (
     SELECT DISTINCT ordered.host, face_ends.number AS begin, ordered.number AS end
     FROM face_ends
@@ -50,7 +50,7 @@ FROM ordered WHERE is_complete AND NOT EXISTS (
 """`complete`: the samples that show everybody: what atop misses when it lists /proc, others show before and behind."""
 
 _SPANS = f"""
-CREATE OR REPLACE TEMP TABLE spans AS
+CREATE OR REPLACE TABLE spans AS
 WITH begun AS (
     SELECT life_id, host, hostname, pid, CASE WHEN btime > 0 THEN btime * 1000000 ELSE time_us END AS start_us,
         (start_us // 1000000 - (is_exit AND elaps % 100 >= 50)::INT) // {_GUID_SECONDS} AS span

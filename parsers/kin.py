@@ -1,7 +1,7 @@
 """Whose child each life is, and what all sightings of one have in common, in SQL over the tables of `lives.py`."""
 
 _PARENTS = """
-CREATE OR REPLACE TEMP TABLE parents AS
+CREATE OR REPLACE TABLE parents AS
 WITH children AS (SELECT life_id, host, ppid, time_us FROM lives WHERE step = 1),
 ended AS (SELECT *, coalesce(exit_us, gone_us) AS end_us FROM spans),
 before AS (
@@ -22,7 +22,7 @@ FROM children LEFT JOIN before USING (life_id) LEFT JOIN at_once USING (life_id)
 """`parents`: which life had the pid of a life's first parent when that was first seen; starts may be late by 1 s."""
 
 _FACES = """
-CREATE OR REPLACE TEMP TABLE faces AS
+CREATE OR REPLACE TABLE faces AS
 WITH looks AS (FROM lives WHERE step = 1 OR NOT (is_exit OR is_zombie)),
 reused AS (SELECT DISTINCT sample_id, pid FROM lives WHERE stage = 2),
 each AS (

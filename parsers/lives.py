@@ -14,12 +14,12 @@ from .changes import CHANGES
 def find_lives(timeline: Timeline, sightings: str, last_sightings: str, known: str, facts: str) -> bool:
     """Makes the tables of this module, `fates.py`, `changes.py` and `kin.py`; False where nobody was seen.
 
-    `sightings` and `last_sightings` are the tables of those types, `known` a query for the facts of the first,
+    `sightings` and `last_sightings` are the tables of those types, `known` that of the facts of the first,
     and `facts` the table that has the `face_row` of each row of facts.
     """
     ((count,),) = timeline.execute(f"SELECT count(*) FROM {sightings}")
     if count:
-        tables = (_SEEN, _LIVES, *fates.TABLES, CHANGES, *kin.TABLES)
+        tables = (_SEEN, _ONCE, _OUTLIVED, _STEPPED, _LIVES, *fates.TABLES, CHANGES, *kin.TABLES)
         names = {"sightings": sightings, "last_sightings": last_sightings, "known": known, "facts": facts}
         for table in tables:
             timeline.execute(table.format(**names))
@@ -27,7 +27,7 @@ def find_lives(timeline: Timeline, sightings: str, last_sightings: str, known: s
 
 
 _SEEN = """
-CREATE OR REPLACE TEMP TABLE seen AS
+CREATE OR REPLACE TABLE seen AS
 SELECT each.* REPLACE (coalesce(original_id, each.sample_id) AS sample_id), log_id, host, hostname, atop_version,
     first_value(each.row_id) OVER (
         PARTITION BY coalesce(original_id, each.sample_id), entry ORDER BY original_id IS NOT NULL, each.row_id
@@ -40,44 +40,52 @@ JOIN hosts USING (log_id)
 """`seen`: all sightings as those of their original samples; `original_row` is the row of the one that counts."""
 
 
-def _likeness(other: str) -> str:
-    """How much an exit looks like that of the live one."""
-    same = f"({other}.process = alive.process)::INT + ({other}.ppid = alive.ppid)::INT"
-    return f"({same}, -abs({other}.btime - alive.btime))"
+def _likeness(exited: str, alive: str) -> str:
+    """How much an exit looks like that of a live one."""
+    same = f"({exited}.process = {alive}.process)::INT + ({exited}.ppid = {alive}.ppid)::INT"
+    return f"({same}, -abs({exited}.btime - {alive}.btime))"
 
 
 _SAME_EXIT = "host, pid, btime, elaps, wait_status"
 _IN_LIFE = "life_us, stage > 0, sample_id, stage, entry"
 _OF_PID = f"PARTITION BY host, pid ORDER BY {_IN_LIFE}"
 _OF_LIFE = f"PARTITION BY host, pid, life ORDER BY {_IN_LIFE}"
-# `outlived` are live ones that are seen again behind an exit of their pid in their own sample: it was another's. Where
-# all that is seen again is another exit, name and parent tell whose the live one is, else the start.
-_LIVES = f"""
-CREATE OR REPLACE TEMP TABLE lives AS
+_ONCE = f"""
+CREATE OR REPLACE TABLE once AS
 WITH numbered AS (
     SELECT *, row_number() OVER (PARTITION BY log_id, is_exit, {_SAME_EXIT} ORDER BY sample_id, entry) AS repetition
     FROM seen WHERE row_id = original_row
-),
-once AS (
-    SELECT * FROM numbered QUALIFY NOT is_exit OR 1 = row_number() OVER (
-        PARTITION BY is_exit, {_SAME_EXIT}, repetition ORDER BY sample_id, entry
-    )
-),
-named AS (SELECT row_id, process, ppid FROM ({{known}})),
-told AS (SELECT once.*, process, ppid FROM once JOIN named USING (row_id)),
-outlived AS (
-    SELECT alive.sample_id, alive.entry, max(ended.time_us) AS after_us
-    FROM told AS alive
-    JOIN told AS ended ON ended.sample_id = alive.sample_id AND ended.pid = alive.pid
-    JOIN told AS later ON later.host = alive.host AND later.pid = alive.pid
-    WHERE NOT alive.is_exit AND NOT alive.is_zombie AND ended.is_exit AND NOT later.is_zombie
-        AND later.sample_id <> alive.sample_id AND later.time_us >= alive.time_us
+)
+FROM numbered QUALIFY NOT is_exit OR 1 = row_number() OVER (
+    PARTITION BY is_exit, {_SAME_EXIT}, repetition ORDER BY sample_id, entry
+)
+"""
+"""`once`: the sightings that count; of exits that several logs have, though not in the same samples, one."""
+
+_OUTLIVED = f"""
+CREATE OR REPLACE TABLE outlived AS
+WITH told AS (SELECT once.*, process, ppid FROM once JOIN {{known}} USING (row_id)),
+met AS (
+    SELECT alive.*, ended.time_us AS ended_us, {_likeness("ended", "alive")} AS likeness
+    FROM told AS alive JOIN told AS ended ON ended.sample_id = alive.sample_id AND ended.pid = alive.pid
+    WHERE NOT alive.is_exit AND NOT alive.is_zombie AND ended.is_exit
         AND abs(ended.btime - alive.btime) <= alive.btime_tolerance
-        AND abs(later.btime - alive.btime) <= alive.btime_tolerance
-        AND (NOT later.is_exit OR {_likeness("later")} > {_likeness("ended")})
-    GROUP BY alive.sample_id, alive.entry
-),
-staged AS (
+)
+SELECT met.sample_id, met.entry, max(ended_us) AS after_us
+FROM met JOIN told AS later ON later.host = met.host AND later.pid = met.pid
+WHERE later.sample_id <> met.sample_id AND later.time_us >= met.time_us AND NOT later.is_zombie
+    AND abs(later.btime - met.btime) <= met.btime_tolerance
+    AND (NOT later.is_exit OR {_likeness("later", "met")} > likeness)
+GROUP BY met.sample_id, met.entry
+"""
+"""`outlived`: live ones that are seen again behind an exit of their pid in their own sample: it was another's.
+
+Where all that is seen again is another exit, name and parent tell whose the live one is, else the start.
+"""
+
+_STEPPED = f"""
+CREATE OR REPLACE TABLE stepped AS
+WITH staged AS (
     SELECT once.*, greatest(time_us, after_us) AS life_us,
         CASE WHEN is_exit THEN 1 WHEN after_us IS NULL THEN 0 ELSE 2 END AS stage
     FROM once LEFT JOIN outlived USING (sample_id, entry)
@@ -94,10 +102,12 @@ compared AS (
 counted AS (
     SELECT *, sum((NOT coalesce(same_start AND (is_zombie OR NOT after_exit), false))::INT) OVER ({_OF_PID}) AS life
     FROM compared
-),
-stepped AS (
-    SELECT *, first_value(row_id) OVER ({_OF_LIFE}) AS life_id, row_number() OVER ({_OF_LIFE}) AS step FROM counted
 )
-SELECT stepped.*, known.* EXCLUDE (row_id, pid) FROM stepped JOIN ({{known}}) AS known USING (row_id)
+SELECT *, first_value(row_id) OVER ({_OF_LIFE}) AS life_id, row_number() OVER ({_OF_LIFE}) AS step FROM counted
 """
-"""`lives`: the sightings that count, in the `step`s of each life, with the columns of `known`."""
+
+_LIVES = """
+CREATE OR REPLACE TABLE lives AS
+SELECT stepped.*, known.* EXCLUDE (row_id, pid) FROM stepped JOIN {known} AS known USING (row_id)
+"""
+"""`lives`: the same in the `step`s of each life, with their facts."""

@@ -137,7 +137,7 @@ class ProcessParser:
 
     def finish(self, timeline: Timeline) -> None:
         """Makes lives out of all sightings; starts, exits, changes and ends out of lives."""
-        if find_lives(timeline, SIGHTING.name, LAST_SIGHTING.name, timeline.known(SIGHTING), _FACTS):
+        if find_lives(timeline, SIGHTING.name, LAST_SIGHTING.name, timeline.facts(SIGHTING), _FACTS):
             timeline.complete_facts(_FACTS, "face_row", "FROM faces")
             timeline.fill(START, _STARTS)
             timeline.fill(EXIT, "FROM lives WHERE is_exit")
