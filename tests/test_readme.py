@@ -3,16 +3,17 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from atop_timeline import plugins
-from atop_timeline.events import ACCURACY, PROVENANCE, Column
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LETTERS = {"starts": "S", "exits": "E", "observations": "O", "threads": "T"}
+LETTERS = {"starts": "S", "changes": "C", "observations": "O", "threads": "T", "ends": "L", "exits": "E", "all": "all"}
+LETTERS |= dict.fromkeys(("recording_starts", "recording_ends", "recording_notes"), "R")
 
 
 def test_the_python_example_runs() -> None:
@@ -36,21 +37,16 @@ def test_the_output_is_what_the_main_command_prints(tmp_path: Path) -> None:
     ]
 
 
-def _columns() -> dict[str, tuple[Column, str]]:
-    """Each column, and the letters of the events that have it."""
-    found: dict[str, tuple[Column, str]] = {}
-    for event_type in (each for parser in plugins.parsers().values() for each in parser.event_types):
-        for column in event_type.attributes:
-            found[column.name] = column, found.get(column.name, (column, ""))[1] + LETTERS[event_type.name]
-    everywhere = {column.name: (column, "all") for column in (*PROVENANCE, ACCURACY)}
-    return found | everywhere
+def _events(kinds: Sequence[str]) -> str:
+    return " ".join(dict.fromkeys(LETTERS[kind] for kind in kinds if kind in LETTERS))
 
 
 def test_every_attribute_is_told() -> None:
+    """Of those parsers that work where a user does not choose."""
     told = [
-        f"| `{column.name}` | {' '.join(sorted(letters, key='SEOT'.index)) if letters != 'all' else letters} "
-        f"| {column.kind.name.lower()} | {column.unit} | {column.meaning} |"
-        for column, letters in _columns().values()
+        f"| `{column.name}` | {_events(kinds)} | {column.kind.name.lower()} | {column.unit} | {column.meaning} |"
+        for column, kinds in plugins.attributes()
+        if _events(kinds)
     ]
     table = README.split("### Attributes")[1].split("<details>")[0]
     assert re.findall(r"^\| `.*$", table, re.MULTILINE) == told
