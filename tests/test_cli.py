@@ -154,7 +154,7 @@ def test_exit_status(arguments: list[str], status: int, told: str, tmp_path: Pat
     assert (tmp_path / "timeline.csv").exists() == (status != 1)
 
 
-FORMATS = "l2tcsv, timesketch, timesketch-jsonl, timesketch-raw"
+FORMATS = ", ".join(plugins.formatters())
 TYPES = ", ".join(
     [*plugins.parsers(), *(each.name for parser in plugins.parsers().values() for each in parser.event_types)]
 )
@@ -226,7 +226,7 @@ def test_from_and_to(arguments: list[str], first: str | None, last: str | None, 
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        ([], {"Start Time", "Update Time", "Sample Time", "Last Seen Time", "Exit Time"}),
+        ([], {"Start Time", "Update Time", "Sample Time", "Last Seen Time", "Exit Time", "End Time"}),
         (["--only", "starts"], {"Start Time"}),
         (["--only", "exits, starts"], {"Start Time", "Exit Time"}),
         (["--only", "observations"], {"Sample Time"}),
@@ -238,7 +238,7 @@ def test_from_and_to(arguments: list[str], first: str | None, last: str | None, 
 )
 def test_only_and_threads(arguments: list[str], found: set[str], lines: Lines) -> None:
     events = lines(*arguments)
-    assert {f"{each['timestamp_desc']}{'' if each['is_process'] else ' of a thread'}" for each in events} == found
+    assert {f"{each['timestamp_desc']}{'' if each.get('is_process', True) else ' of a thread'}" for each in events} == found
 
 
 @pytest.mark.parametrize(
