@@ -6,7 +6,7 @@ What takes time to import is imported where it is used: `--help` is asked for of
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from atop_timeline.arguments import add_evidence, add_keys, add_messages, add_period, names
@@ -36,21 +36,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not (options.sources or options.list_formats or options.list_attributes):
         parser.error("name at least one SOURCE: a disk image, a collection, a folder or an atop log")
+    return status_of(parser, lambda: _run(options))
+
+
+def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
+    """The exit status of a command's work, which gives whether nothing was damaged or unreadable; errors are told."""
+    name = parser.prog.split()[0]
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if options.list_formats or options.list_attributes:
-            return _list_formats() if options.list_formats else _list_attributes()
-        from atop_timeline import command  # noqa: PLC0415  heavy
-
-        return DONE if (command.show if options.list else command.run)(options) else DAMAGED
+        return DONE if work() else DAMAGED
     except UsageError as error:
         parser.error(str(error))
     except AtopTimelineError as error:
-        print(f"atop-timeline: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("atop-timeline: interrupted, nothing was written", file=sys.stderr)
+        print(f"{name}: interrupted, nothing was written", file=sys.stderr)
         return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> bool:
+    if options.list_formats or options.list_attributes:
+        _list_formats() if options.list_formats else _list_attributes()
+        return True
+    from atop_timeline import command  # noqa: PLC0415  heavy
+
+    return (command.show if options.list else command.run)(options)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -114,22 +125,20 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--summary-json", metavar="FILE", help="writes the summary, with every log and loss, as JSON")
 
 
-def _list_formats() -> int:
+def _list_formats() -> None:
     from atop_timeline import output, plugins  # noqa: PLC0415  heavy
 
     known = plugins.formatters().values()
     output.show(f"{each.name:17} {each.suffix:9} {each.description}; loses: {each.loses}" for each in known)
-    return DONE
 
 
-def _list_attributes() -> int:
+def _list_attributes() -> None:
     from atop_timeline import output, plugins  # noqa: PLC0415  heavy
 
     output.show(
         f"{each.name:32} {each.kind.name.lower():8} {each.unit:5} {','.join(kinds)}: {each.meaning}"
         for each, kinds in plugins.attributes()
     )
-    return DONE
 
 
 if __name__ == "__main__":

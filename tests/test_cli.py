@@ -237,8 +237,9 @@ def test_from_and_to(arguments: list[str], first: str | None, last: str | None, 
     ],
 )
 def test_only_and_threads(arguments: list[str], found: set[str], lines: Lines) -> None:
-    events = lines(*arguments)
-    assert {f"{each['timestamp_desc']}{'' if each.get('is_process', True) else ' of a thread'}" for each in events} == found
+    threads = {True: "", False: " of a thread"}
+    told = {each["timestamp_desc"] + threads[bool(each.get("is_process", True))] for each in lines(*arguments)}
+    assert told == found
 
 
 @pytest.mark.parametrize(

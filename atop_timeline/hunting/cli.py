@@ -5,17 +5,13 @@ What takes time to import is imported where it is used: `--help` is asked for of
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 from atop_timeline.arguments import ShowVersion, add_evidence, add_keys, add_messages, add_period, first_moment
-from atop_timeline.errors import AtopTimelineError, UsageError
+from atop_timeline.cli import status_of
 
 from .usage import KINDS
-
-DONE, FAILED, WRONG, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _QUESTIONS = {
     "first-last": "each program, command line and user: first and last seen, on which hosts",
@@ -58,23 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(words[1:])
     if not options.sources:
         parser.error("name at least one SOURCE: evidence, or a Parquet timeline")
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        from .hunt import run  # noqa: PLC0415  heavy
-
-        return DONE if run(words[0], options) else DAMAGED
-    except UsageError as error:
-        parser.error(str(error))
-    except AtopTimelineError as error:
-        print(f"atop-hunt: error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("atop-hunt: interrupted, nothing was written", file=sys.stderr)
-        return INTERRUPTED
+    return status_of(parser, lambda: _run(words[0], options))
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _run(question: str, options: argparse.Namespace) -> bool:
+    from .hunt import run  # noqa: PLC0415  heavy
+
+    return run(question, options)
 
 
 def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
