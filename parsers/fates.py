@@ -57,7 +57,8 @@ WITH begun AS (
     FROM lives WHERE step = 1
 ),
 ended AS (
-    SELECT life_id, max(time_us) FILTER (is_exit) AS exit_us, bool_and(is_exit AND is_new) AS is_short_lived
+    SELECT life_id, max(time_us) FILTER (is_exit) AS exit_us,
+        bool_or(is_exit) AND bool_and(is_exit AND is_new OR is_zombie) AS is_short_lived
     FROM lives GROUP BY life_id
 ),
 last_seen AS (

@@ -26,7 +26,8 @@ CREATE OR REPLACE TABLE faces AS
 WITH looks AS (FROM lives WHERE step = 1 OR NOT (is_exit OR is_zombie)),
 reused AS (SELECT DISTINCT sample_id, pid FROM lives WHERE stage = 2),
 each AS (
-    SELECT lives.*, process_guid, is_short_lived, parent_pid, parent_id,
+    SELECT lives.*, process_guid, parent_pid, parent_id,
+        is_short_lived OR step = 1 AND reused.pid IS NOT NULL AS is_short_lived,
         CASE WHEN NOT is_exit OR command_line IS NULL THEN NULL
             WHEN reused.pid IS NOT NULL
             THEN 'the pid was used again at once: the command line may be the next process''s'

@@ -88,7 +88,7 @@ _COMPARED = {
     *("uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"),
     *("openvz_container", "virtual_bytes", "thread_count"),
 }
-START = EventType("starts", "linux:atop:process", "Start Time", _FACTS, (*_IDENTITY, _SHORT_LIVED))
+START = EventType("starts", "linux:atop:process", "Start Time", _FACTS, (*_IDENTITY, _SHORT_LIVED, _DOUBT))
 CHANGE = EventType("changes", "linux:atop:process", "Update Time", _FACTS, (*_IDENTITY, _CGROUP_PATH, _DOUBT), _CHANGE)
 OBSERVATION = EventType("observations", "linux:atop:observation", "Sample Time", _FACTS, _OBSERVATION)
 THREAD = EventType("threads", "linux:atop:observation", "Sample Time", _FACTS, _OBSERVATION, default=False)

@@ -238,7 +238,7 @@ def test_from_and_to(arguments: list[str], first: str | None, last: str | None, 
 )
 def test_only_and_threads(arguments: list[str], found: set[str], lines: Lines) -> None:
     threads = {True: "", False: " of a thread"}
-    told = {each["timestamp_desc"] + threads[bool(each.get("is_process", True))] for each in lines(*arguments)}
+    told = {f"{each['timestamp_desc']}{threads[bool(each.get('is_process', True))]}" for each in lines(*arguments)}
     assert told == found
 
 
