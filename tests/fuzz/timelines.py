@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atop_timeline import extract, plugins
+from atop_timeline.store import Store
 from tests.fuzz.invariants import controls
 
 
@@ -33,6 +34,11 @@ def _written(evidence: Path, folder: Path) -> list[tuple[Path, int]]:
 
 def _lines(path: Path) -> Iterator[int]:
     """The number of fields of each event; asserts that lines are lines, and all of one length in a CSV file."""
+    if path.suffix == ".parquet":
+        store = Store()
+        yield from map(len, store.execute(f"FROM '{path}'"))
+        store.close()
+        return
     with path.open(encoding="utf-8", newline="") as stream:
         if path.suffix == ".jsonl":
             for line in stream:
