@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-OURS = (("timesketch CSV", "csv"), ("Timesketch JSON lines", "jsonl"), ("l2tcsv", "l2tcsv"))
+OURS = (("timesketch CSV", "csv"), ("Timesketch JSON lines", "jsonl"), ("l2tcsv", "l2tcsv"), ("Parquet", "parquet"))
 
 
 class Cost(NamedTuple):
