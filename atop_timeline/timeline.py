@@ -210,11 +210,6 @@ class Timeline:
                 attributes = dict(zip(names, values, strict=True))
                 yield Event(event_type.data_type, event_type.timestamp_desc, date_time, attributes)
 
-    def whole(self, event_type: EventType) -> str:
-        """A query for all events of a type with all that is known of them, in no order; good until the next `write`."""
-        self._keep_all(event_type)
-        return self._joined(event_type, _REST, Window(_FIRST, _LAST))
-
     def facts(self, event_type: EventType) -> str:
         """The name of a table of the facts of a type's events: `row_id` and its columns, texts as texts."""
         self._keep_facts(event_type, {each.name: quoted(each.name) for each in event_type.columns})
