@@ -102,6 +102,11 @@ def quoted(name: str) -> str:
     return f'"{name}"'
 
 
+def literal(text: str) -> str:
+    """SQL for a text."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _kind(values: NDArray[Any] | Sequence[str]) -> Kind:
     return _KINDS[values.dtype.kind] if isinstance(values, np.ndarray) else Kind.TEXT
 

@@ -222,19 +222,16 @@ class Timeline:
             Piece(level, f"concat({', '.join(piece.sql for piece in run)})")
             for level, run in groupby(known, key=lambda piece: piece.level)
         ]
-        names = {piece: f"piece_{number}" for number, piece in enumerate(joined)}
-        kept = {
-            level: {names[piece]: piece.sql for piece in joined if piece.level is level}
-            for level in (Level.FACTS, Level.ORIGIN)
-        }
-        if event_type.own:
-            kept[Level.FACTS] |= {each.name: quoted(each.name) for each in event_type.columns}
-        self._keep(event_type, kept[Level.FACTS], kept[Level.ORIGIN])
-        return f"concat({', '.join(piece.sql if piece.level is Level.EVENT else names[piece] for piece in joined)})"
+        shown = self._shown(event_type, {f"piece_{number}": piece for number, piece in enumerate(joined)})
+        return f"concat({', '.join(shown.values())})"
 
     def _with_columns(self, event_type: EventType, columns: Mapping[str, Piece]) -> str:
         """SQL for the columns of an event, over kept pieces where they last longer than the event."""
-        known = {name: each if event_type.facts else _without_facts(each) for name, each in columns.items()}
+        return ", ".join(f"{sql} AS {quoted(name)}" for name, sql in self._shown(event_type, columns).items())
+
+    def _shown(self, event_type: EventType, pieces: Mapping[str, Piece]) -> dict[str, str]:
+        """SQL for each piece of an event, by name; those that last longer than the event are kept by their names."""
+        known = {name: each if event_type.facts else _without_facts(each) for name, each in pieces.items()}
         facts, origins = (
             {name: each.sql for name, each in known.items() if each.level is level}
             for level in (Level.FACTS, Level.ORIGIN)
@@ -242,8 +239,7 @@ class Timeline:
         if event_type.own:
             facts |= {each.name: quoted(each.name) for each in event_type.columns}
         self._keep(event_type, facts, origins)
-        shown = {name: each.sql if each.level is Level.EVENT else quoted(name) for name, each in known.items()}
-        return ", ".join(f"{sql} AS {quoted(name)}" for name, sql in shown.items())
+        return {name: each.sql if each.level is Level.EVENT else quoted(name) for name, each in known.items()}
 
     def _keep_all(self, event_type: EventType) -> None:
         facts = {each.name: quoted(each.name) for each in event_type.columns}

@@ -6,9 +6,10 @@ The columns: plaso/output/l2t_csv.py and shared_dsv.py. Nothing is quoted; comma
 from collections.abc import Iterator
 
 from atop_timeline.events import ACCURACY, PROVENANCE, EventType, Kind
+from atop_timeline.store import literal
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
-from .messages import levels_of, literal, message_of
+from .messages import levels_of, message_of
 
 _HEADER = (
     b"date,time,timezone,MACB,source,sourcetype,type,user,host,short,desc,version,filename,inode,notes,format,extra\n"

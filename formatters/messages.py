@@ -13,6 +13,7 @@ from importlib.resources import files
 import yaml
 
 from atop_timeline.events import EventType
+from atop_timeline.store import literal
 from atop_timeline.timeline import Level
 
 _ATTRIBUTE = re.compile(r"{(\w+)}")
@@ -96,8 +97,3 @@ def _piece(piece: str) -> str:
         return literal(before)
     name, after = rest
     return f'{literal(before)} || "{name}" || {literal(after)}'
-
-
-def literal(text: str) -> str:
-    """SQL for a text."""
-    return "'" + text.replace("'", "''") + "'"

@@ -7,9 +7,9 @@ import json
 import shutil
 
 from atop_timeline.events import ACCURACY, PROVENANCE, EventType
+from atop_timeline.store import literal
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
-from .messages import literal
 from .timesketch import fields_of
 
 _ROWS_PER_GROUP = 61_440  # as many as fit into the store's memory with all of their columns

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from atop_timeline.events import PROVENANCE, Column, EventType, Kind
+from atop_timeline.store import literal
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
-from .messages import cut, levels_of, literal, message_of
+from .messages import cut, levels_of, message_of
 
 _MESSAGE_CHARACTERS = 256  # longer strings drop out of OpenSearch's aggregations (ignore_above)
 _DATETIME = "strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S.%f+00:00')"

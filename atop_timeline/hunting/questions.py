@@ -3,11 +3,11 @@
 from argparse import Namespace
 
 from atop_timeline.errors import UsageError
-from atop_timeline.store import Questions
+from atop_timeline.store import Questions, literal
 
 from . import usage
 from .selection import lasting, of_host, times
-from .tables import literal, moment
+from .tables import moment
 
 _HOSTS = "array_to_string(list_sort(list(DISTINCT host)), ', ') AS hosts"
 _SEEN = f"{moment('min(first_us)')} AS first_seen, {moment('max(last_us)')} AS last_seen"

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from .tables import literal
+from atop_timeline.store import literal
 
 
 def times(options: Namespace, column: str) -> str:

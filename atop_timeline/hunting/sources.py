@@ -10,9 +10,9 @@ from atop_timeline.command import nothing_found, tell, wanted
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError
 from atop_timeline.extraction import extract
-from atop_timeline.store import Questions
+from atop_timeline.store import Questions, literal
 
-from .tables import NEEDED, events, literal
+from .tables import NEEDED, events
 
 _MAGIC = b"PAR1"
 

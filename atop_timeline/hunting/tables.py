@@ -11,7 +11,7 @@
 from collections.abc import Sequence
 
 from atop_timeline.events import Kind
-from atop_timeline.store import Questions, quoted
+from atop_timeline.store import Questions, literal, quoted
 
 NEEDED = ("timestamp", "timestamp_desc", "data_type", "message")
 """Columns without which a Parquet file is no timeline."""
@@ -106,11 +106,6 @@ def events(files: Sequence[str]) -> str:
             SELECT {none} WHERE false UNION ALL BY NAME FROM read_parquet([{paths}], union_by_name = true)
         )
     """
-
-
-def literal(text: str) -> str:
-    """SQL for a text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def moment(microseconds: str) -> str:
