@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from atop_timeline import openers
 from atop_timeline.errors import EvidenceError, UsageError
-from atop_timeline.hostfiles import HostFile
+from atop_timeline.hostfiles import host_file
 from atop_timeline.keys import Keys
 from atop_timeline.kinds import kind_of, read_head
 from atop_timeline.notes import Notes, Problem, reason
@@ -67,7 +67,7 @@ def contents_of(path: str, wanted: Wanted, notes: Notes, others: Sequence[str]) 
             notes.tell(Problem("", "a folder is not carved; name the files in it that are to be", serious=False))
         return Contents(trees=[FolderTree(path)])
     head = _head_of_file(path)
-    source = HostFile(os.fsencode(path))
+    source = host_file(path)
     file = _unwrapped(source)
     if file and file.begins_as_log:
         return Contents(source)

@@ -35,6 +35,10 @@ class LogFile:
     volume, relative in a folder or archive; symbolic links are resolved. What is not plain text in names is
     escaped. `size` is in bytes, as it lies there; `inode` None where there are none. `users` maps user ids to
     names, from the log's own machine. `is_carved`: no file, but all bytes of a volume or disk, to be searched.
+
+    It can be pickled, and opened in any process of this machine, whose working folder does not matter; where it
+    `can_travel`, on any other machine that has the same files in the same places. What it takes to unlock its
+    volume goes with it.
     """
 
     evidence: str
@@ -44,6 +48,7 @@ class LogFile:
     inode: int | None
     users: Mapping[int, str]
     is_carved: bool
+    can_travel: bool
     _source: Source = field(repr=False)
     _wrapping: str = field(repr=False, default="")
 
@@ -87,6 +92,7 @@ class Evidence:
     def __init__(self, path: str, wanted: Wanted | None = None, others: Sequence[str] = ()) -> None:
         is_input = path == STANDARD_INPUT
         self.path = kept_input() if is_input else path
+        self._can_travel = not is_input and not Path(path).is_block_device()
         self._wanted = wanted or Wanted()
         self._notes = Notes("standard input" if is_input else decode(os.fsencode(path)))
         self.name = self._notes.evidence
@@ -121,6 +127,7 @@ class Evidence:
             found.inode,
             found.users,
             is_carved,
+            self._can_travel,
             found.source,
             wrapping,
         )

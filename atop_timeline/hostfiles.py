@@ -53,10 +53,15 @@ def _descriptor(path: bytes | str, flags: int) -> int:
 
 @dataclass(frozen=True)
 class HostFile:
-    """A file of this machine, by its path."""
+    """A file of this machine, by its path from the root: other processes may work in other folders."""
 
     path: bytes
 
     def open(self) -> BinaryIO:
         """See `Source`."""
         return opened(self.path)
+
+
+def host_file(path: str) -> HostFile:
+    """A file by any path."""
+    return HostFile(os.fsencode(Path(path).absolute()))

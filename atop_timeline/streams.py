@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from atop_timeline.errors import EvidenceError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _SECTOR_BYTES = 1 << 9
 _MOST_UNREADABLE = 1 << 16
 READ_BYTES = 1 << 18  # dfVFS is at its best from 64 KiB to 1 MiB
+_MOST_READ_BYTES = 1 << 20
 
 
 def buffered(
@@ -25,7 +26,25 @@ def buffered(
     `read` raises `OSError` where it cannot; that it gives nothing before the end is an `EvidenceError`, and so is
     to read on at the end where something is `missing`.
     """
-    return io.BufferedReader(_Positioned(read, size, close, missing), READ_BYTES)
+    return _Reader(_Positioned(read, size, close, missing))
+
+
+class _Reader(io.BufferedReader):
+    """Small reads are out of a buffer; what is larger than that is given as it was read, without a copy."""
+
+    def __init__(self, positioned: "_Positioned") -> None:
+        super().__init__(positioned, READ_BYTES)
+        self._positioned = positioned
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        size = sys.maxsize if size is None or size < 0 else size
+        if size < READ_BYTES:
+            return super().read(size)
+        start = self.tell()
+        pieces = list(self._positioned.pieces(start, size))
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.seek(start + len(data))
+        return data
 
 
 class Hashed:
@@ -102,29 +121,41 @@ class _Positioned(io.RawIOBase):
         self._position = sought(offset, whence, self._position, self._size)
         return self._position
 
-    def _readable(self, size: int) -> bytes:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._piece(self._position, len(view))
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def pieces(self, offset: int, size: int) -> Iterator[bytes]:
+        """So many bytes from an offset on, as far as there are."""
+        end = offset + size
+        while offset < end and (piece := self._piece(offset, min(end - offset, _MOST_READ_BYTES))):
+            yield piece
+            offset += len(piece)
+
+    def _piece(self, offset: int, most: int) -> bytes:
+        """At least one byte, if there is one."""
+        size = min(most, max(self._size - offset, 0))
+        if self._missing and not size and most:
+            raise EvidenceError(self._missing)
+        data = self._readable(offset, size) if size else b""
+        if size and not data:
+            raise EvidenceError(f"offset {offset}: nothing more, expected {self._size} bytes")
+        return data
+
+    def _readable(self, offset: int, size: int) -> bytes:
         """At most so many bytes: up to the first sector that cannot be read, which alone raises, and fast if again."""
-        sector = self._position // _SECTOR_BYTES
+        sector = offset // _SECTOR_BYTES
         while sector not in self._unreadable:
             try:
-                return self._read(self._position, size)
+                return self._read(offset, size)
             except OSError as error:
                 if size <= _SECTOR_BYTES:
                     self._unreadable[sector] = str(error)
                     if len(self._unreadable) > _MOST_UNREADABLE:
                         self._unreadable.pop(next(iter(self._unreadable)))
                     raise
-                size = max(size // 2, _SECTOR_BYTES - self._position % _SECTOR_BYTES)
+                size = max(size // 2, _SECTOR_BYTES - offset % _SECTOR_BYTES)
         raise EvidenceError(self._unreadable[sector])
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        view = memoryview(buffer).cast("B")
-        size = min(len(view), max(self._size - self._position, 0))
-        if self._missing and not size and len(view):
-            raise EvidenceError(self._missing)
-        data = self._readable(size) if size else b""
-        if size and not data:
-            raise EvidenceError(f"offset {self._position}: nothing more, expected {self._size} bytes")
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 
 class Source(Protocol):
-    """Bytes, wherever they lie; picklable, so that they may be read in another process."""
+    """Bytes, wherever they lie; picklable, so that another process may read them, whatever folder that works in."""
 
     def open(self) -> BinaryIO:
         """Return a seekable buffered reader; to open and to read it may raise `OSError`."""

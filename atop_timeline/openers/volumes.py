@@ -4,16 +4,16 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, BinaryIO
 
 from dfvfs.lib import definitions
 from dfvfs.lib import errors as dfvfs_errors
 from dfvfs.path import factory
-from dfvfs.resolver import context, resolver
 
 from atop_timeline.errors import EvidenceError
 from atop_timeline.notes import reason
+from atop_timeline.openers.access import Access
 from atop_timeline.streams import buffered
 from atop_timeline.trees import Entry, Kind
 
@@ -44,7 +44,8 @@ class DfvfsTree:
 
     is_rooted = True
 
-    def __init__(self, root: Any) -> None:  # noqa: ANN401  dfVFS has no types
+    def __init__(self, access: Access, root: Any) -> None:  # noqa: ANN401  dfVFS has no types
+        self._access = access.to(root)
         self.name = volume_name(root)
         self.kind = f"{_NAMES.get(root.type_indicator, root.type_indicator)} file system"
         self.is_case_blind = root.type_indicator in _CASE_BLIND
@@ -53,7 +54,7 @@ class DfvfsTree:
     def top(self) -> tuple[Entry, ...]:
         """See `Tree`."""
         try:
-            return (_entry(b"", _file_system(self._root).GetRootFileEntry()),)
+            return (_entry(b"", self._file_system().GetRootFileEntry()),)
         except FAILURES as error:
             raise EvidenceError(reason(error)) from error
 
@@ -81,7 +82,7 @@ class DfvfsTree:
 
     def source(self, file: Entry) -> "DfvfsFile":
         """See `Tree`."""
-        return DfvfsFile(self._root, file.handle)
+        return DfvfsFile(self._access, self._root, file.handle)
 
     def _entries_by_index(self, folder: Entry, directory: Any) -> Iterator[Entry | EvidenceError]:  # noqa: ANN401
         inner = getattr(directory, f"Get{self._root.type_indicator}FileEntry")()
@@ -99,7 +100,7 @@ class DfvfsTree:
             name, readable = inner.name.encode("utf-8", "surrogatepass"), True
         except FAILURES:
             name, readable = b"(undecodable name, inode %d)" % next(iter(numbers.values())), False
-        separator = _file_system(self._root).PATH_SEPARATOR
+        separator = self._file_system().PATH_SEPARATOR
         location = f"{folder.handle.location.rstrip(separator)}{separator}{inner.name if readable else '?'}"
         kwargs = {**numbers, "location": location, "parent": self._root.parent}
         spec = factory.Factory.NewPathSpec(self._root.type_indicator, **kwargs)
@@ -119,8 +120,11 @@ class DfvfsTree:
             case _:
                 return {"inode": inner.inode_number}
 
+    def _file_system(self) -> Any:  # noqa: ANN401  as above
+        return self._access.file_system(self._root)
+
     def _file_entry(self, spec: Any) -> Any:  # noqa: ANN401  as above
-        entry = _file_system(self._root).GetFileEntryByPathSpec(spec)
+        entry = self._file_system().GetFileEntryByPathSpec(spec)
         if entry is None:
             raise EvidenceError(f"{spec.location} is not there")
         return entry
@@ -148,13 +152,14 @@ def volume_name(spec: Any) -> str:  # noqa: ANN401  dfVFS has no types
 class DfvfsFile:
     """A file of a volume, as dfVFS's path specifications of the volume's root and of the file."""
 
+    access: Access
     root: Any
     spec: Any
 
     def open(self) -> BinaryIO:
         """See `Source`."""
         try:
-            entry = _file_system(self.root).GetFileEntryByPathSpec(self.spec)
+            entry = self.access.file_system(self.root).GetFileEntryByPathSpec(self.spec)
             return buffered(partial(_read_at, entry.GetFileObject()), entry.size)
         except FAILURES as error:
             raise EvidenceError(reason(error)) from error
@@ -164,12 +169,13 @@ class DfvfsFile:
 class DfvfsVolume:
     """The bytes of a volume, as a path specification of dfVFS's."""
 
+    access: Access
     spec: Any
 
     def open(self) -> BinaryIO:
         """See `Source`."""
         try:
-            volume = resolver.Resolver.OpenFileObject(self.spec, resolver_context=context_of(os.getpid()))
+            volume = self.access.file_object(self.spec)
             return buffered(partial(_read_at, volume), volume.get_size())
         except FAILURES as error:
             raise EvidenceError(reason(error)) from error
@@ -181,24 +187,3 @@ def _read_at(file_object: Any, offset: int, size: int) -> bytes:  # noqa: ANN401
         return bytes(file_object.read(size))
     except FAILURES as error:
         raise EvidenceError(f"offset {offset}: {reason(error)}") from error
-
-
-def _file_system(root: Any) -> Any:  # noqa: ANN401  dfVFS has no types
-    return _file_system_in(os.getpid(), root)
-
-
-@lru_cache(maxsize=16)
-def _file_system_in(process: int, root: Any) -> Any:  # noqa: ANN401  processes must not share dfVFS's objects
-    return resolver.Resolver.OpenFileSystem(root, resolver_context=context_of(process))
-
-
-@lru_cache(maxsize=1)
-def context_of(process: int) -> Any:  # noqa: ANN401, ARG001  likewise
-    """The resolver context of a process."""
-    return context.Context()
-
-
-@lru_cache(maxsize=1)
-def held_in(process: int) -> list[Any]:  # noqa: ARG001  likewise
-    """Objects of dfVFS's that are kept open, for its own caches let them go."""
-    return []

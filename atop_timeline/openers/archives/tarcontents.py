@@ -1,14 +1,15 @@
 """What is in a tar archive: in place, or kept while it is decompressed, once from front to back."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from atop_timeline.compressed import Passing
 from atop_timeline.errors import EvidenceError
 from atop_timeline.notes import reason
 from atop_timeline.openers.archives.names import MANY, Names
-from atop_timeline.openers.archives.pieces import Pieces, Span, Spool
+from atop_timeline.openers.archives.pieces import Pieces, Span
+from atop_timeline.openers.archives.spools import Spool
 from atop_timeline.openers.archives.tars import Flow, InPlace, Member, members
 from atop_timeline.streams import READ_BYTES
 from atop_timeline.texts import decode
@@ -25,7 +26,7 @@ _SPANS_MOST = 1_000_000
 class _Place(NamedTuple):
     """Where a member's bytes are that is sparse or torn; else the offset alone says it."""
 
-    spans: Sequence[Span]
+    spans: tuple[Span, ...]
     size: int
     missing: str
 
@@ -81,7 +82,7 @@ class TarContents:
         if available == member.stored == member.size:
             return offset
         whole = [span for span in member.spans if span.offset < available]
-        spans = [Span(span.place, offset + span.offset, min(span.size, available - span.offset)) for span in whole]
+        spans = tuple(Span(span.place, offset + span.offset, min(span.size, available - span.offset)) for span in whole)
         self._spans_left -= len(spans)
         if self._spans_left < 0:
             return _Place((), 0, f"sparse files in more than {_SPANS_MOST} pieces")
@@ -110,7 +111,7 @@ def tar_in_place(source: Source, wanted: Wanted) -> TarContents:
 
 def kept_tar(source: Source, kind: str, wanted: Wanted) -> TarContents:
     """What may matter in a compressed tar archive."""
-    spool = Spool()
+    spool = Spool(source, kind)
     contents = TarContents(spool, wanted)
     with source.open() as stream:
         size = stream.seek(0, os.SEEK_END)
@@ -146,8 +147,8 @@ class _Keeper:
 
     def keep(self, flow: Flow, head: bytes, size: int) -> int:
         """Of so many bytes, the first of which are given, as many as are to be had; how many these are."""
-        data, kept = head, 0
-        while data and self._is_written(data):
+        data, kept, start = head, 0, flow.offset - len(head)
+        while data and self._is_written(data, start + kept):
             kept += len(data)
             data = flow.take(min(size - kept, READ_BYTES))
         return kept
@@ -159,15 +160,15 @@ class _Keeper:
         except OSError as error:
             self._stop(f"no room for {self._spool.size} bytes of members: {reason(error)}")
 
-    def _is_written(self, data: bytes) -> bool:
-        """Whether there was room."""
+    def _is_written(self, data: bytes, offset: int) -> bool:
+        """Whether there was room for what is at an offset of the flow."""
         if self._is_full:
             return False
         if self._spool.size + len(data) > self._most:
             self._stop(f"more than {self._most} bytes of members that may be logs; the others are not kept")
             return False
         try:
-            self._spool.write(data)
+            self._spool.write(data, offset)
         except OSError as error:
             self._stop(f"no room for more than {self._spool.size} bytes of members: {reason(error)}")
         return not self._is_full

@@ -5,6 +5,7 @@ The modules beside this one alone import it, apart from `atop_timeline.layout`; 
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 from atop_timeline.keys import Keys
 from atop_timeline.trees import Source, Volume
@@ -24,7 +25,7 @@ def disk(path: str) -> Source:
     """The bytes of the disk in an image; of what is no known image, its own. Raises `EvidenceError`."""
     from atop_timeline.openers.dissected import layers  # noqa: PLC0415  not without the extra
 
-    source = layers.DissectBytes(layers.Disk(path))
+    source = layers.DissectBytes(layers.Disk(str(Path(path).absolute())))
     source.open().close()
     return source
 

@@ -100,7 +100,7 @@ def why(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk in an image."""
+    """The disk in an image; the path is from the root."""
 
     path: str
 
