@@ -4,9 +4,14 @@ Imports nothing that takes time.
 """
 
 import argparse
+import os
+import re
 from datetime import UTC, date, datetime, timedelta
 
 from atop_timeline.trees import OPENERS
+
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) ?(?:([kmgt])(i?))?b?", re.ASCII | re.IGNORECASE)
+_COUNT = re.compile(r"0*[1-9]\d{0,8}", re.ASCII)
 
 
 def add_evidence(group: "argparse._ArgumentGroup") -> None:
@@ -67,6 +72,22 @@ def add_period(group: "argparse._ArgumentGroup") -> None:
     )
 
 
+def add_resources(group: "argparse._ArgumentGroup") -> None:
+    """What may be taken of the machine: bytes of memory, and where temporary files go."""
+    group.add_argument(
+        "--memory-limit",
+        type=size,
+        default=size("600M"),
+        metavar="SIZE",
+        help="most memory to take in all, such as 2G or 1.5GiB; at least 400M; default: 600M",
+    )
+    group.add_argument(
+        "--temp-dir",
+        metavar="DIR",
+        help="where temporary files go; default: beside FILE, or where the system has them if that is no file",
+    )
+
+
 def add_messages(group: "argparse._ArgumentGroup") -> None:
     """What is told on standard error."""
     group.add_argument("-q", "--quiet", action="store_true", help="nothing but errors and what was lost")
@@ -84,6 +105,30 @@ class ShowVersion(argparse.Action):
 
         print(f"{parser.prog} {version('atop-timeline')}")
         parser.exit()
+
+
+def size(text: str) -> int:
+    """Bytes of a size: a number with a unit of powers of 1000, or with an `i` of 1024."""
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 600M, 2G or 1.5GiB")
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " KMGT".index((unit or " ").upper()))
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not _COUNT.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # Linux alone has it
+        return os.cpu_count() or 1
 
 
 def names(text: str) -> list[str]:

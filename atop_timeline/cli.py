@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from atop_timeline.arguments import add_evidence, add_keys, add_messages, add_period, names
+from atop_timeline.arguments import add_evidence, add_keys, add_messages, add_period, add_resources, cores, count, names
 from atop_timeline.errors import AtopTimelineError, UsageError
 
 DONE, FAILED, DAMAGED, INTERRUPTED = 0, 1, 3, 130  # 2 is argparse's own, for wrong arguments
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _EPILOG = """\
 exit status:
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
     """The exit status of a command's work, which gives whether nothing was damaged or unreadable; errors are told."""
     name = parser.prog.split()[0]
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _INTERRUPTS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _interrupt)
     try:
         return DONE if work() else DAMAGED
     except UsageError as error:
@@ -51,6 +54,8 @@ def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
         print(f"{name}: error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
+        for number in _INTERRUPTS:
+            signal.signal(number, signal.SIG_IGN)
         print(f"{name}: interrupted, nothing was written", file=sys.stderr)
         return INTERRUPTED
 
@@ -65,6 +70,12 @@ def _run(options: argparse.Namespace) -> bool:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Ends the work; nothing ends the ending."""
+    handled = sys.exc_info()[1]
+    while handled:
+        if isinstance(handled, KeyboardInterrupt):
+            return
+        handled = handled.__context__
     raise KeyboardInterrupt
 
 
@@ -81,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add_keys(parser)
     _add_selection(parser.add_argument_group("selection"))
     _add_output(parser.add_argument_group("output"))
+    _add_resources(parser.add_argument_group("resources"))
     add_messages(parser.add_argument_group("messages, on standard error"))
     return parser
 
@@ -123,6 +135,13 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--list-attributes", action="store_true", help="shows what each kind of event tells, and ends")
     group.add_argument("--overwrite", action="store_true", help="replaces FILE if it exists")
     group.add_argument("--summary-json", metavar="FILE", help="writes the summary, with every log and loss, as JSON")
+
+
+def _add_resources(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--jobs", type=count, default=cores(), metavar="N", help="processors to use at once; default: all there are"
+    )
+    add_resources(group)
 
 
 def _list_formats() -> None:

@@ -1,23 +1,27 @@
 """One run of the command: evidence to timeline, timeline to file, and what there is to tell of it."""
 
 import json
+import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from atop_timeline import listing, output, plugins
+from atop_timeline import listing, output, plugins, temporary
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError, UsageError
 from atop_timeline.evidence import Wanted
-from atop_timeline.extraction import Extraction, LogReport, Report, extract, survey
+from atop_timeline.extraction import Extraction, Report, extract, survey
 from atop_timeline.keys import gathered
-from atop_timeline.output import check_apart
 from atop_timeline.plugins import Formatter
 from atop_timeline.rawlog import Damage
+from atop_timeline.reading import LogReport
+from atop_timeline.store import Room, suits
 from atop_timeline.summary import lines, summarize
 from atop_timeline.timeline import ALL_TIME, Timeline
+from atop_timeline.workers import local
 
 _DEFAULT_FORMAT = "timesketch"
 _EXCEL_ROWS = 1_048_576  # with the header
@@ -31,18 +35,16 @@ def run(options: Namespace) -> bool:
     formatter = _formatter(options)
     only = _only(options)
     outputs = [path for path in (options.output, options.summary_json) if path]
-    check_apart(outputs, options.sources)
-    for path in outputs:
-        output.check(path, overwrite=options.overwrite)
-    timeline, report = _extracted(options, only, console)
-    with timeline:
-        tell(report, console)
-        if not any(log.samples for log in report.logs):
-            raise EvidenceError(nothing_found(report))
-        written = _written(timeline, formatter, options, console)
-        if formatter.suffix == ".csv" and written["events"] >= _EXCEL_ROWS:
-            console.note(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --from, --to and --only make it less")
-        summary = summarize(report, timeline, written)
+    with room(options, outputs, options.jobs) as taken:
+        timeline, report = _extracted(options, only, console, taken)
+        with timeline:
+            tell(report, console)
+            if not any(log.samples for log in report.logs):
+                raise EvidenceError(nothing_found(report))
+            written = _written(timeline, formatter, options, console)
+            if formatter.suffix == ".csv" and written["events"] >= _EXCEL_ROWS:
+                console.note(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --from, --to and --only make it less")
+            summary = summarize(report, timeline, written)
     console.table([*lines(summary), ("elapsed", f"{time.monotonic() - started:.1f} s")])
     if options.summary_json:
         with output.opened(options.summary_json, overwrite=options.overwrite) as stream:
@@ -53,11 +55,24 @@ def run(options: Namespace) -> bool:
 def show(options: Namespace) -> bool:
     """Shows what is in the evidence; whether nothing was damaged or unreadable."""
     console = _console(options)
-    with console.progress("reading", "MB", 1e6) as advance:
+    with room(options, []), console.progress("reading", "MB", 1e6) as advance:
         report = survey(options.sources, wanted(options, console), lambda step: advance(step.done, step.total))
     tell(report, console)
     output.show(listing.lines(report))
     return report.complete
+
+
+@contextmanager
+def room(options: Namespace, outputs: Sequence[str], jobs: int = 1) -> Iterator[Room]:
+    """What a run may take of the machine, while it does; its outputs have room as well, and lie in no evidence."""
+    beside = output.folder_beside(next(iter(outputs), output.STANDARD_OUTPUT))
+    folder = options.temp_dir or (beside if suits(beside) else tempfile.gettempdir())
+    output.check_apart(outputs, options.sources, folder)
+    for path in outputs:
+        output.check(path, overwrite=options.overwrite)
+    taken = Room(options.memory_limit, folder, jobs)
+    with temporary.all_in(folder):
+        yield taken
 
 
 def _console(options: Namespace) -> Console:
@@ -88,7 +103,7 @@ def _only(options: Namespace) -> Collection[str]:
     return chosen | {"threads"} if options.threads else chosen
 
 
-def _extracted(options: Namespace, only: Collection[str], console: Console) -> Extraction:
+def _extracted(options: Namespace, only: Collection[str], console: Console, taken: Room) -> Extraction:
     first = ALL_TIME[0] if options.first is None else options.first
     end = ALL_TIME[1] if options.last is None else options.last
     if first >= end:
@@ -100,6 +115,8 @@ def _extracted(options: Namespace, only: Collection[str], console: Console) -> E
             only=only,
             period=(first, end),
             progress=lambda step: advance(step.done, step.total),
+            room=taken,
+            workers=local(taken.jobs),
         )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from atop_timeline.evidence import LogFile
-from atop_timeline.extraction import LogReport, Report
+from atop_timeline.extraction import Report
 from atop_timeline.notes import joined
+from atop_timeline.reading import LogReport
 from atop_timeline.trees import Volume
 
 _VOLUME_HEADS = ("volume", "bytes", "contents")

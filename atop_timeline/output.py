@@ -4,13 +4,15 @@ import hashlib
 import io
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from atop_timeline.errors import AtopTimelineError, OutputError, UsageError
 from atop_timeline.segments import first_segments
+from atop_timeline.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -50,6 +52,11 @@ def check(path: str, *, overwrite: bool) -> None:
     if path == STANDARD_OUTPUT:
         return
     target = Path(path)
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            target.lstat()
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}") from error
     if target.is_dir():
         raise OutputError(f"{path}: Is a directory")
     if not target.parent.is_dir():
@@ -65,8 +72,18 @@ def show(lines: Iterable[str]) -> None:
             stream.write(f"{line}\n".encode())
 
 
-def check_apart(outputs: Sequence[str], sources: Sequence[str]) -> None:
-    """Raises `UsageError` where an output would lie in evidence, take its place, or that of another output."""
+def folder_beside(path: str) -> str:
+    """Where temporary files of this output go: its folder, but the system's own where it is no file."""
+    if path == STANDARD_OUTPUT or (os.path.exists(path) and not os.path.isfile(path)):  # noqa: PTH110, PTH113  never raise
+        return tempfile.gettempdir()
+    return os.path.dirname(os.path.realpath(path))  # noqa: PTH120  realpath's
+
+
+def check_apart(outputs: Sequence[str], sources: Sequence[str], folder: str) -> None:
+    """Raises `UsageError` where an output would lie in evidence, take its place, or that of another output.
+
+    The folder, for temporary files, must not lie in evidence either.
+    """
     taken = {os.path.realpath(source): source for source in sources}
     for path in outputs:
         real = path if path == STANDARD_OUTPUT else os.path.realpath(path)
@@ -76,6 +93,10 @@ def check_apart(outputs: Sequence[str], sources: Sequence[str]) -> None:
             if place in taken:
                 raise UsageError(f"{path}: belongs to the evidence {taken[place]}, to which nothing is written")
         taken[real] = path
+    real_folder = os.path.realpath(folder)
+    for place in (real_folder, *map(str, Path(real_folder).parents)):
+        if place in taken:
+            raise UsageError(f"{folder}: temporary files would be in the evidence {taken[place]}; see --temp-dir")
 
 
 @contextmanager
@@ -92,19 +113,17 @@ def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
             yield Counted(sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return
-        target = Path(os.path.realpath(path))
-        if target.exists() and not target.is_file():  # a device or a pipe is written to, not replaced
-            with target.open("wb") as stream:
+        if Path(path).exists() and not Path(path).is_file():  # a device or a pipe is written to, not replaced
+            with Path(path).open("wb") as stream:
                 yield Counted(stream)
             return
-        unfinished = Path(f"{target}.{os.getpid()}.part")
-        try:
+        target = Path(os.path.realpath(path))
+        with TemporaryFolder(str(target.parent)) as folder:
+            unfinished = folder.path / "unfinished"
             with unfinished.open("xb") as stream:
                 yield Counted(stream)
             check(path, overwrite=overwrite)
             unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain when it ends
         raise OutputError("standard output was closed before all was written") from error

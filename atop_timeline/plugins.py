@@ -1,7 +1,8 @@
 """Parsers and formatters, found by their entry points: ours, and by the same door anybody's."""
 
 from collections.abc import Collection, Iterator, Mapping
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
 from atop_timeline.blocks import Samples
@@ -91,5 +92,9 @@ def formatters() -> dict[str, Formatter]:
 
 
 def _loaded(group: str) -> dict[str, Any]:
-    found = sorted(entry_points(group=group), key=lambda each: each.name)
-    return {each.name: each.load()() for each in found}
+    return {each.name: each.load()() for each in _entry_points(group)}
+
+
+@cache  # every package that is installed has to be looked at
+def _entry_points(group: str) -> list[EntryPoint]:
+    return sorted(entry_points(group=group), key=lambda each: each.name)

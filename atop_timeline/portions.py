@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from atop_timeline.events import Facts
 
-_FACTS_BYTES = 1 << 25  # the store holds the texts of a chunk once for each column of texts
+_FACTS_BYTES = 1 << 26  # the store holds the texts of a chunk once for each column of texts
 _WINDOW_BYTES = 1 << 26
 _WINDOW_EVENTS = 50_000
-_ROW_BYTES = 700  # numbers as text, and the rest of a line
+_ROW_BYTES = 350  # numbers as text, and the rest of a line
 _COPIES = 3  # of a text in a line: in its column, in the message, in another escape
 
 
@@ -26,10 +26,11 @@ class Place(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Events from a place up to another one, which is not in it."""
+    """Events from a place up to another one, which is not in it; `ranks` are those that there are."""
 
     begin: Place
     end: Place
+    ranks: Sequence[int]
 
     def condition(self, rank: int) -> str:
         """SQL that tells which events of the type of a rank are in it."""

@@ -3,10 +3,16 @@
 numpy's columns become Arrow's, which DuckDB takes without a copy.
 """
 
+import errno
+import os
+import re
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import nanoarrow as na
@@ -14,44 +20,126 @@ import numpy as np
 from nanoarrow.c_array_stream import CArrayStream
 from numpy.typing import NDArray
 
-from atop_timeline.errors import EvidenceError, StoreError
+from atop_timeline.errors import EvidenceError, StoreError, UsageError
 from atop_timeline.events import Kind
+from atop_timeline.temporary import folder_in
 
 _ROW_GROUP = 122_880  # DuckDB's own: tables grow best by whole ones
 _MOST_PENDING = 100  # each takes some 50 KB, however few its rows
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "threads": 1}
+_OUTSIDE = 300_000_000  # bytes that Python, its libraries and the columns on their way take
+_LEAST_MEMORY = 400_000_000
+_MOST_MEMORY = 1 << 50  # far above what DuckDB would take for a wrong number
 _TYPES = {Kind.INTEGER: na.int64(), Kind.NUMBER: na.float64(), Kind.FLAG: na.bool_(), Kind.TEXT: na.string()}
 _DTYPES = {Kind.INTEGER: np.int64, Kind.NUMBER: np.float64}
 _WRONG_STATEMENT = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+_SPECIAL = re.compile(r"[*?\[\]{}=\udc80-\udcff]")  # the last are bytes that are no UTF-8 (PEP 383)
+_FULL, _LARGE = os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG)
 _KINDS = {"i": Kind.INTEGER, "u": Kind.INTEGER, "f": Kind.NUMBER, "b": Kind.FLAG}
 
 
-class Store:
-    """The database, in a directory of its own, which `close` removes."""
+@dataclass(frozen=True)
+class Room:
+    """What a run may take of the machine: bytes of memory in all, where temporary files go, and threads.
 
-    def __init__(self) -> None:
-        try:
-            self._temporary = tempfile.TemporaryDirectory(prefix="atop-timeline-", ignore_cleanup_errors=True)
-        except OSError as error:
-            raise StoreError(f"temporary store: {error}") from error
-        self.directory = Path(self._temporary.name)
-        self._database = duckdb.connect(str(self.directory / "store.duckdb"), config=_SETTINGS)
+    No directory is the system's own for such files. Raises `UsageError` where the memory is not enough for anything.
+    """
+
+    memory: int = 600_000_000
+    directory: str | None = None
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.memory < _LEAST_MEMORY:
+            raise UsageError(f"--memory-limit: {self.memory:,} bytes are not enough; at least {_LEAST_MEMORY:,}")
+
+
+DEFAULT_ROOM = Room()
+
+
+class Strings(NamedTuple):
+    """Texts in UTF-8, one behind the other: `offsets`, shape (n + 1,), tell where each begins and the last ends."""
+
+    data: memoryview
+    offsets: NDArray[np.int32]
+
+
+class Store:
+    """The database, and a directory of its own, where what memory does not hold lies; `close` removes both."""
+
+    def __init__(self, room: Room = DEFAULT_ROOM) -> None:
+        place = room.directory or tempfile.gettempdir()
+        if not suits(place):
+            raise StoreError(
+                f"temporary files in {place}: a pattern to DuckDB, or no UTF-8; --temp-dir is another place"
+            )
+        self._temporary = folder_in(place)
+        self.directory = self._temporary.path
+        self._database = duckdb.connect(
+            config={
+                "memory_limit": f"{min(room.memory, _MOST_MEMORY) - _OUTSIDE}B",
+                "temp_directory": str(self.directory / "spilled"),
+                "threads": 1,
+            }
+        )
+        self._own = threading.local()
+        self._own.connection = self._database
+        path = literal(str(self.directory / "store.duckdb"))
+        self.execute(f"ATTACH {path} AS store (RECOVERY_MODE no_wal_writes)")  # nobody opens it again
+        self.execute("USE store")
+        self.execute("PRAGMA disable_checkpoint_on_shutdown")
 
     def close(self) -> None:
         """Removes the database."""
-        self._database.close()
-        self._temporary.cleanup()
+        try:
+            self._database.close()
+        finally:
+            self._temporary.remove()
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `StoreError` where memory or disk do not suffice."""
+        with self.errors():
+            return self._connection.execute(statement).fetchall()
+
+    def arrays(self, query: str) -> dict[str, NDArray[Any]]:
+        """What a query gives, by columns; masked is null, and of BLOB come byte arrays."""
+        with self.errors():
+            return self._connection.execute(query).fetchnumpy()
+
+    def strings(self, query: str) -> Iterator[tuple[NDArray[np.int64], list[Strings]]]:
+        """What a query gives, of a column of numbers and further ones of texts, none of them null, in parts."""
+        with self.errors():
+            for array in na.c_array_stream(self._connection.sql(query)):
+                numbers, *texts = (array.child(number).view() for number in range(array.n_children))
+                yield np.frombuffer(numbers.buffer(1), np.int64, array.length), [_strings(each) for each in texts]
+
+    def looked_up(self, keys: NDArray[np.int64], query: str) -> dict[str, NDArray[Any]]:
+        """The same, where the query reads these numbers in the column `key` of a table `keys`."""
+        array = _structs({"key": Kind.INTEGER}, {"key": keys}, len(keys))
+        self._connection.register("keys", na.ArrayStream(CArrayStream.from_c_arrays([array], array.schema)))
+        found = self.arrays(query)
+        self._connection.unregister("keys")
+        return found
+
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """Of this thread."""
+        if not hasattr(self._own, "connection"):
+            self._own.connection = self._database.cursor()
+            self._own.connection.execute("USE store")
+        connection: duckdb.DuckDBPyConnection = self._own.connection
+        return connection
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raises `StoreError` where memory or disk do not suffice, also for files in the store's directory."""
         try:
-            return self._database.execute(statement).fetchall()
+            yield
         except RuntimeError as error:  # what DuckDB makes of KeyboardInterrupt (CompletePendingQuery)
             if str(error) != "Query interrupted":
                 raise
             raise KeyboardInterrupt from error
-        except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
-            raise StoreError(f"temporary store in {self.directory}: {str(error).splitlines()[0]}") from error
+        except (OSError, duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
+            raise StoreError(_lacking(str(error), self.directory.parent)) from error
 
     def table(self, name: str, kinds: Mapping[str, Kind]) -> "Table":
         """A new table of these columns."""
@@ -97,6 +185,11 @@ class Table:
         self._pending, self._rows, self._arrays = {}, 0, 0
 
 
+def suits(folder: str) -> bool:
+    """Whether DuckDB takes the paths of files in a folder as they are: no pattern, no values of columns."""
+    return not _SPECIAL.search(os.path.realpath(folder))
+
+
 def quoted(name: str) -> str:
     """A name in SQL."""
     return f'"{name}"'
@@ -105,6 +198,16 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """SQL for a text."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _lacking(error: str, place: Path) -> str:
+    """What there is not enough of, from what DuckDB says."""
+    if _FULL in error or _LARGE in error or "max_temp_directory_size" in error:  # that of the disk, by default
+        what = _LARGE if _LARGE in error else _FULL
+        return f"temporary files in {place}: {what}; --temp-dir chooses another place"
+    if error.startswith("Out of Memory"):
+        return "the memory that may be taken does not suffice; --memory-limit gives more"
+    return f"temporary files in {place}: {error.splitlines()[0]}"
 
 
 def _kind(values: NDArray[Any] | Sequence[str]) -> Kind:
@@ -124,6 +227,10 @@ def _array(kind: Kind, values: Any) -> Any:  # noqa: ANN401  nanoarrow has no ty
     validity = None if mask is np.ma.nomask else _bits(np.logical_not(mask))
     buffer = _bits(data) if kind is Kind.FLAG else np.ascontiguousarray(data, _DTYPES[kind])
     return na.c_array_from_buffers(_TYPES[kind], len(values), [validity, buffer])
+
+
+def _strings(view: Any) -> Strings:  # noqa: ANN401  likewise
+    return Strings(memoryview(view.buffer(2)).cast("B"), np.frombuffer(view.buffer(1), np.int32, len(view) + 1))
 
 
 def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from atop_timeline.extraction import LogReport, Report
+from atop_timeline.extraction import Report
+from atop_timeline.reading import LogReport
 from atop_timeline.timeline import Timeline
 
 

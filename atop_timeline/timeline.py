@@ -5,51 +5,37 @@ events of a sample share stands with the sample. So a line of output is put toge
 made once for many events, window by window in the order of time: nothing is ever sorted or held as a whole.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import Enum
-from itertools import groupby, pairwise
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from dfdatetime.posix_time import PosixTimeInMicroseconds
+from numpy.typing import NDArray
 
-from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Facts, Kind
+from atop_timeline.ahead import by_threads
+from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Kind
+from atop_timeline.facts import FactTables, listed, shown
+from atop_timeline.kept import kept
+from atop_timeline.lines import ACCURACY as ACCURACY_TEXT
+from atop_timeline.lines import KEYS as LINE_KEYS
+from atop_timeline.lines import Level, Line, Part, Piece, assembled, blocks, joined
 from atop_timeline.logs import SAMPLE, SAMPLE_BITS, LogOrigin, Logs
-from atop_timeline.portions import Chunk, Chunks, Place, Window, divided
-from atop_timeline.store import Store, quoted
+from atop_timeline.portions import Place, Window
+from atop_timeline.store import DEFAULT_ROOM, Room, Store, quoted
+
+__all__ = ["ALL_TIME", "Level", "Piece", "Sink", "Timeline"]
 
 ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 """In microseconds since 1970: the period that leaves nothing out."""
 
 _FIRST, _LAST = Place(-(1 << 63), 0, 0, 0), Place((1 << 63) - 1, 0, 0, 0)
 _ENTRIES = 4096  # of a sample that are never parted
-_ACCURACY = """
-CASE WHEN early_s IS NULL THEN 'not after'
-     WHEN early_s = 0 AND late_s = 0 THEN 'second'
-     WHEN late_s = 0 THEN 'up to ' || early_s || ' s late'
-     ELSE 'within ' || greatest(early_s, late_s) || ' s' END
-"""
-_REST = "* EXCLUDE (time_us, sample_id, entry)"  # the order has these
+_EVENTS_TOGETHER = 1 << 14  # of those that have columns of their own
 _ORDER = "ORDER BY time_us, rank, sample_id, entry"
-_RAW_LINES = r"FORMAT csv, USE_TMP_FILE false, HEADER false, DELIMITER E'\x01', QUOTE '', ESCAPE ''"
-
-
-class Level(Enum):
-    """What a piece of a line is made from, and so how often."""
-
-    EVENT = "`time_us`, `time_accuracy`, and where a type has columns of its own all of its columns: once per event"
-    FACTS = "the columns of facts: once per row of them"
-    ORIGIN = "the columns of `PROVENANCE`: once per sample"
-
-
-class Piece(NamedTuple):
-    """A part of a line: an SQL expression of text, over what its level names; NULL stands for nothing."""
-
-    level: Level
-    sql: str
 
 
 class Sink(Protocol):
@@ -73,20 +59,17 @@ class Timeline:
         types: Sequence[EventType],
         staging: Sequence[EventType] = (),
         period: tuple[int, int] = ALL_TIME,
+        room: Room = DEFAULT_ROOM,
     ) -> None:
         self.types = tuple(types)
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
-        self._store = Store()
+        self._store = Store(room)
+        self._threads = 1 if room.jobs > 1 else 0  # besides the one that writes; more have nothing to do
         self._logs = Logs(self._store)
         stored = (*types, *staging)
         self._events = {each.name: self._store.table(each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
-        names = dict.fromkeys(each.facts for each in stored)
-        self._facts = {name: self._store.table(name, {"row_id": Kind.INTEGER}) for name in names if name}
-        self._completions: dict[str, tuple[str, frozenset[str]]] = {}
-        self._texts = self._store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
-        self._chunks = Chunks()
-        self._latest: tuple[Facts | None, int] = (None, 0)
+        self._facts = FactTables(self._store, dict.fromkeys(each.facts for each in stored if each.facts))
 
     @property
     def directory(self) -> Path:
@@ -121,7 +104,9 @@ class Timeline:
         columns = dict(events.columns)
         columns["sample_id"] = np.asarray(columns.pop("sample"), np.int64) + (log_id << SAMPLE_BITS)
         if events.facts is not None:
-            columns["row_id"] = np.asarray(columns.pop("row")) + self._first_row(events.event_type.facts, events.facts)
+            columns["row_id"] = np.asarray(columns.pop("row")) + self._facts.insert(
+                events.event_type.facts, events.facts
+            )
         table.add(columns)
 
     def complete(self) -> int:
@@ -130,7 +115,8 @@ class Timeline:
         Of a sample that one log has in part, and another log of its machine as atop wrote it, the part goes.
         The table `copies` has which sample each of them is in truth.
         """
-        for table in (self._texts, *self._facts.values(), *self._events.values()):
+        self._facts.flush()
+        for table in self._events.values():
             table.flush()
         return self._logs.complete()
 
@@ -160,30 +146,38 @@ class Timeline:
 
     def complete_facts(self, facts: str, key: str, query: str) -> None:
         """Adds columns to facts: those that a query gives for each value of a column that both have."""
-        self.execute(f"CREATE OR REPLACE TABLE {facts}_completion AS {query}")
-        described = self.execute(f"DESCRIBE {facts}_completion")
-        self._completions[facts] = key, frozenset(str(name) for name, *_ in described)
+        self._facts.complete(facts, key, query)
 
     def columns(self) -> tuple[Column, ...]:
         """The columns of all types, each once."""
         return tuple({column.name: column for each in self.types for column in each.attributes}.values())
+
+    def known(self, event_type: EventType) -> tuple[Column, ...]:
+        """The columns of a type of which any of its events may know something."""
+        facts = self._facts.known(event_type.facts) if event_type.facts else set()
+        return tuple(each for each in event_type.columns if each.name in facts) + event_type.own
 
     def count(self, event_type: EventType) -> int:
         """How many events of a type there are to show."""
         events = self._bare(event_type)
         return int(self.execute(f"SELECT count(*) FROM ({events}) SEMI JOIN samples USING (sample_id)")[0][0])
 
-    def write(self, line: Callable[[EventType], Iterable[Piece]], stream: Sink) -> int:
-        """Writes all events in their order, a line each, made of the pieces for its type; gives their number."""
-        part = self._store.directory / "part"
-        lines = {each: self._with_pieces(each, line(each)) for each in self.types}
+    def write(
+        self,
+        line: Callable[[EventType], Iterable[Piece]],
+        stream: Sink,
+        text: Callable[[str], str] | None = None,
+    ) -> int:
+        """Writes all events in their order, a line each, made of the pieces for its type; gives their number.
+
+        `text` gives SQL for how a text is shown; of a column of texts in facts, `shown` is the name of what it gives.
+        """
+        lines = list(by_threads(lambda each: self._line(each, line(each), text), self.types, self._threads))
         count = 0
-        for window in self._windows():
-            union = " UNION ALL ".join(self._joined(each, f"{lines[each]} AS line", window) for each in self.types)
-            count += self.execute(f"COPY (SELECT line FROM ({union}) {_ORDER}) TO '{part}' ({_RAW_LINES})")[0][0]
-            with part.open("rb") as written:
-                shutil.copyfileobj(written, stream, 1 << 20)
-            self.written(count)
+        for pieces in by_threads(partial(self._assembled, lines), self._windows(), self._threads):
+            for block in blocks(pieces):
+                stream.write(block)
+            self.written(count := count + len(pieces))
         return count
 
     def portions(self, columns: Callable[[EventType], Mapping[str, Piece]]) -> Iterator[str]:
@@ -193,114 +187,105 @@ class Timeline:
         """
         shown = {each: self._with_columns(each, columns(each)) for each in self.types}
         names = ", ".join(map(quoted, columns(self.types[0])))
-        for window in list(self._windows()) or [Window(_FIRST, _LAST)]:
-            union = " UNION ALL ".join(self._joined(each, shown[each], window) for each in self.types)
-            yield f"SELECT {names} FROM ({union}) {_ORDER}"
+        for window in list(self._windows()) or [Window(_FIRST, _LAST, range(len(self.types)))]:
+            yield f"SELECT {names} FROM ({self._union(shown, window)}) {_ORDER}"
 
     def events(self) -> Iterator[Event]:
         """All events in their order, as objects."""
         names = [each.name for each in (ACCURACY, *PROVENANCE, *self.columns())]
-        shown = ", ".join(quoted(name) for name in ("rank", "time_us", *names))
-        for each in self.types:
-            self._keep_all(each)
+        every = ", ".join(quoted(name) for name in ("rank", "time_us", *names))
+        shown = {each: self._with_columns(each, self._all(each, names)) for each in self.types}
         for window in self._windows():
-            union = " UNION ALL BY NAME ".join(self._joined(each, _REST, window) for each in self.types)
-            for rank, time_us, *values in self.execute(f"SELECT {shown} FROM ({union}) {_ORDER}"):
+            for rank, time_us, *values in self.execute(f"SELECT {every} FROM ({self._union(shown, window)}) {_ORDER}"):
                 event_type, date_time = self.types[rank], PosixTimeInMicroseconds(timestamp=time_us)
                 attributes = dict(zip(names, values, strict=True))
                 yield Event(event_type.data_type, event_type.timestamp_desc, date_time, attributes)
 
     def facts(self, event_type: EventType) -> str:
         """The name of a table of the facts of a type's events: `row_id` and its columns, texts as texts."""
-        self._keep_facts(event_type, {each.name: quoted(each.name) for each in event_type.columns})
-        return f"{event_type.name}_facts"
+        return self._facts.keep(event_type, {each.name: quoted(each.name) for each in event_type.columns})
 
-    def _with_pieces(self, event_type: EventType, pieces: Iterable[Piece]) -> str:
-        """SQL for the line of an event, over kept pieces where they last longer than the event."""
-        known = pieces if event_type.facts else map(_without_facts, pieces)
-        joined = [
-            Piece(level, f"concat({', '.join(piece.sql for piece in run)})")
-            for level, run in groupby(known, key=lambda piece: piece.level)
-        ]
-        shown = self._shown(event_type, {f"piece_{number}": piece for number, piece in enumerate(joined)})
-        return f"concat({', '.join(shown.values())})"
+    def _all(self, event_type: EventType, names: Iterable[str]) -> dict[str, Piece]:
+        """The columns of events as objects."""
+        levels = {each.name: Level.FACTS for each in event_type.columns}
+        levels |= {each.name: Level.EVENT for each in event_type.own} | {ACCURACY.name: Level.ACCURACY}
+        levels |= {each.name: Level.ORIGIN for each in PROVENANCE}
+        kinds = {each.name: each.kind for each in self.columns()}
+        return {
+            name: Piece(levels[name], quoted(name))
+            if name in levels
+            else Piece(Level.EVENT, f"CAST(NULL AS {kinds[name]})")
+            for name in names
+        }
+
+    def _line(self, event_type: EventType, pieces: Iterable[Piece], text: Callable[[str], str] | None) -> Line:
+        """What a line is put together from; what facts and events make of it is kept."""
+        known = [_of(event_type, each) for each in pieces]
+        parts = list(joined([*known, Piece(known[-1].level, "chr(10)")]))
+        made = {Level.FACTS: self._facts.queries, Level.EVENT: self._own}
+        columns = {}
+        for level, queries in made.items():
+            texts = {f"text_{number}": each.sql for number, each in enumerate(parts) if each.level is level}
+            name = f"{event_type.name}_{level.name.lower()}"
+            columns[level] = iter(kept(self._store, name, len(texts), queries(event_type, texts, text)))
+        return [Part(*each, next(columns[each.level])) if each.level in made else Part(*each) for each in parts]
+
+    def _own(
+        self, event_type: EventType, expressions: Mapping[str, str], text: Callable[[str], str] | None
+    ) -> Iterator[str]:
+        """Queries for all events of a type, some at a time: their number and expressions over them, by name."""
+        events = f"(SELECT *, rowid AS event FROM {event_type.name})"
+        if event_type.facts:
+            names = [each.name for each in event_type.columns]
+            names += [shown(each.name) for each in event_type.columns if text and each.kind is Kind.TEXT]
+            for facts in self._facts.queries(event_type, {name: quoted(name) for name in names}, text):
+                yield f"SELECT event{listed(expressions)} FROM ({facts}) JOIN {events} USING (row_id)"
+            return
+        ((end,),) = self.execute(f"SELECT count(*) FROM {event_type.name}")
+        for begin in range(0, end, _EVENTS_TOGETHER):
+            some = f"event >= {begin} AND event < {begin + _EVENTS_TOGETHER}"
+            yield f"SELECT event{listed(expressions)} FROM {events} WHERE {some}"
+
+    def _assembled(self, lines: Sequence[Line], window: Window) -> NDArray[Any]:
+        """The pieces of the lines of a window."""
+        queries = [f"SELECT {LINE_KEYS} FROM ({self._in(self.types[rank], window)})" for rank in window.ranks]
+        known = "sample_id IN (SELECT sample_id FROM samples)"
+        keys = [self._store.arrays(f"{query} WHERE {known}") for query in queries]
+        return assembled(self._store, [(lines[rank], each) for rank, each in zip(window.ranks, keys, strict=True)])
 
     def _with_columns(self, event_type: EventType, columns: Mapping[str, Piece]) -> str:
-        """SQL for the columns of an event, over kept pieces where they last longer than the event."""
-        return ", ".join(f"{sql} AS {quoted(name)}" for name, sql in self._shown(event_type, columns).items())
-
-    def _shown(self, event_type: EventType, pieces: Mapping[str, Piece]) -> dict[str, str]:
-        """SQL for each piece of an event, by name; those that last longer than the event are kept by their names."""
-        known = {name: each if event_type.facts else _without_facts(each) for name, each in pieces.items()}
-        facts, origins = (
-            {name: each.sql for name, each in known.items() if each.level is level}
-            for level in (Level.FACTS, Level.ORIGIN)
-        )
+        """SQL for further columns of an event, over kept facts."""
+        known = {name: _of(event_type, each) for name, each in columns.items()}
+        facts = {name: each.sql for name, each in known.items() if each.level is Level.FACTS}
         if event_type.own:
             facts |= {each.name: quoted(each.name) for each in event_type.columns}
-        self._keep(event_type, facts, origins)
-        return {name: each.sql if each.level is Level.EVENT else quoted(name) for name, each in known.items()}
-
-    def _keep_all(self, event_type: EventType) -> None:
-        facts = {each.name: quoted(each.name) for each in event_type.columns}
-        self._keep(event_type, facts, {each.name: quoted(each.name) for each in PROVENANCE})
-
-    def _keep(self, event_type: EventType, facts: Mapping[str, str], origin: Mapping[str, str]) -> None:
-        """Keeps expressions, by name, over the facts and the origins of a type's events in two tables."""
-        name = event_type.name
-        self.execute(f"CREATE OR REPLACE TABLE {name}_origins AS SELECT sample_id{_listed(origin)} FROM origins")
         if event_type.facts:
-            self._keep_facts(event_type, facts)
+            self._facts.keep(event_type, facts)
+        return listed({name: quoted(name) if level is Level.FACTS else sql for name, (level, sql) in known.items()})
 
-    def _keep_facts(self, event_type: EventType, facts: Mapping[str, str]) -> None:
-        name = event_type.name
-        for number, chunk in enumerate(self._chunks.chunks or [Chunk(0, 0, 0, 0)]):
-            query = f"SELECT row_id{_listed(facts)} FROM ({self._known(event_type, chunk)})"
-            into = f"INSERT INTO {name}_facts" if number else f"CREATE OR REPLACE TABLE {name}_facts AS"
-            self.execute(f"{into} {query}")
+    def _union(self, shown: Mapping[EventType, str], window: Window) -> str:
+        """The query for something over the events in a window and what was kept, with what gives their order."""
+        return " UNION ALL ".join(self._joined(rank, shown[self.types[rank]], window) for rank in window.ranks)
 
-    def _joined(self, event_type: EventType, shown: str, window: Window) -> str:
-        """The query for something over a type's events in a window and what was kept, with what gives their order."""
-        name, rank = event_type.name, self.types.index(event_type)
-        bare = f"{self._bare(event_type)} AND {window.condition(rank)}"
-        order = f"time_us, {rank} AS rank, sample_id, entry"
-        facts = f"JOIN (FROM {name}_facts WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
+    def _joined(self, rank: int, shown: str, window: Window) -> str:
+        event_type = self.types[rank]
+        bare = self._in(event_type, window)
+        facts = f"JOIN (FROM {event_type.name}_facts WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
+        origins = f"JOIN (FROM origins WHERE sample_id IN (SELECT sample_id FROM ({bare}))) USING (sample_id)"
         return (
-            f"SELECT {order}, {shown} FROM (SELECT *, {_ACCURACY} AS time_accuracy FROM ({bare}))"
-            f" {facts if event_type.facts else ''} JOIN {name}_origins USING (sample_id)"
+            f"SELECT time_us, {rank} AS rank, sample_id, entry{shown}"
+            f" FROM (SELECT *, {ACCURACY_TEXT} AS time_accuracy FROM ({bare}))"
+            f" {facts if event_type.facts else ''} {origins}"
         )
+
+    def _in(self, event_type: EventType, window: Window) -> str:
+        """The query for the events of a type in a window as they are stored."""
+        return f"{self._bare(event_type)} AND {window.condition(self.types.index(event_type))}"
 
     def _bare(self, event_type: EventType) -> str:
         """The query for the events of a type in the period as they are stored."""
         first, end = self._period
-        return f"SELECT * FROM {event_type.name} WHERE time_us >= {first} AND time_us < {end}"
-
-    def _known(self, event_type: EventType, chunk: Chunk) -> str:
-        """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
-
-        The texts of a chunk are together as well, so that few of them are looked through.
-        """
-        names = self._facts[event_type.facts].names
-        key, told = self._completions.get(event_type.facts, ("", frozenset()))
-        known = [each for each in event_type.columns if each.name in names]
-        shown = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
-        shown |= {each.name: f"facts.{quoted(each.name)}" for each in known}
-        shown |= {each.name: f"{each.name}_text.text" for each in known if each.kind is Kind.TEXT}
-        completion = ""
-        if key in names:
-            shown |= {name: f"completion.{quoted(name)}" for name in shown if name in told}
-            completion = f"LEFT JOIN {event_type.facts}_completion AS completion USING ({key})"
-        joins = " ".join(
-            f"LEFT JOIN some_texts AS {each.name}_text ON {each.name}_text.id = facts.{each.name}"
-            for each in known
-            if each.kind is Kind.TEXT
-        )
-        rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
-        return (
-            f"WITH some_texts AS (FROM texts WHERE id >= {chunk.text} AND id < {chunk.end_text})"
-            f" SELECT facts.row_id{_listed(shown)} FROM {event_type.facts} AS facts {completion} {joins}"
-            f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
-        )
+        return f"SELECT *, rowid AS event FROM {event_type.name} WHERE time_us >= {first} AND time_us < {end}"
 
     def _windows(self) -> Iterator[Window]:
         """Windows that hold all events, in their order, and not too many of them each."""
@@ -308,43 +293,26 @@ class Timeline:
             f"SELECT time_us, {rank} AS rank, sample_id, entry // {_ENTRIES} AS part FROM ({self._bare(each)})"
             for rank, each in enumerate(self.types)
         )
-        begins = self.execute(f"""
+        numbered = self.execute(f"""
             WITH counted AS (SELECT *, count(*) AS events FROM ({events}) GROUP BY ALL),
             numbered AS (
                 SELECT *, (sum(events) OVER (ORDER BY time_us, rank, sample_id, part) - events)
-                    // {self._chunks.events_per_window} AS number
+                    // {self._facts.events_per_window} AS number
                 FROM counted
             )
-            SELECT time_us, rank, sample_id, part * {_ENTRIES} FROM numbered
-            QUALIFY number IS DISTINCT FROM lag(number) OVER (ORDER BY time_us, rank, sample_id, part)
-            ORDER BY ALL
+            SELECT min((time_us, rank, sample_id, part * {_ENTRIES})), list_sort(list(DISTINCT rank))
+            FROM numbered GROUP BY number ORDER BY number
         """)
-        return (Window(begin, end) for begin, end in pairwise([*(Place(*each) for each in begins), _LAST]))
-
-    def _first_row(self, table: str, facts: Facts) -> int:
-        """The number of the first of these rows; facts that were just added are not added again."""
-        latest, first = self._latest
-        if facts is not latest:
-            first = self._chunks.rows
-            for part in divided(facts):
-                row, base = self._chunks.rows, self._chunks.texts
-                self._chunks.add(part)
-                texts = {name: np.where(each < 0, each, each + base) for name, each in part.texts.items()}
-                rows = {name: each + first for name, each in part.rows.items()}
-                self._facts[table].add({"row_id": np.arange(row, self._chunks.rows), **part.columns, **texts, **rows})
-                self._texts.add({"id": np.arange(base, self._chunks.texts), "text": part.values})
-            self._latest = facts, first
-        return first
+        places = [*(Place(*begin) for begin, _ in numbered), _LAST]
+        ranks = [each for _, each in numbered]
+        return (Window(begin, end, within) for (begin, end), within in zip(pairwise(places), ranks, strict=True))
 
 
-def _without_facts(piece: Piece) -> Piece:
-    return piece._replace(level=Level.EVENT) if piece.level is Level.FACTS else piece
+def _of(event_type: EventType, piece: Piece) -> Piece:
+    """The piece of a type's events; what facts make is of each event where there are none, or columns of its own."""
+    is_shared = event_type.facts and not event_type.own
+    return piece if is_shared or piece.level is not Level.FACTS else piece._replace(level=Level.EVENT)
 
 
 def _kinds(columns: Iterable[Column]) -> dict[str, Kind]:
     return {each.name: each.kind for each in columns}
-
-
-def _listed(expressions: Mapping[str, str]) -> str:
-    """SQL for further expressions in a list, by name."""
-    return "".join(f", {sql} AS {quoted(name)}" for name, sql in expressions.items())

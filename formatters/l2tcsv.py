@@ -36,10 +36,10 @@ class L2tCsv:
 
 def _line(event_type: EventType) -> Iterator[Piece]:
     message = message_of(event_type)
-    yield Piece(Level.EVENT, "strftime(make_timestamp(time_us), '%m/%d/%Y,%H:%M:%S,UTC,')")
+    yield Piece(Level.TIME, "strftime(make_timestamp(time_us), '%m/%d/%Y,%H:%M:%S,UTC,')")
     macb = ".A.." if event_type.timestamp_desc in _ACCESSED else "...."
     constants = (macb, message.short_source, message.source, event_type.timestamp_desc)
-    yield Piece(Level.EVENT, literal(",".join(constants) + ","))
+    yield Piece(Level.TIME, literal(",".join(constants) + ","))
     yield Piece(Level.FACTS, f"{_value('username')} || ','" if _has(event_type, "username") else "'-,'")
     yield Piece(Level.ORIGIN, f"{_value('hostname')} || ','")
     short, long = message.short_sql(event_type), message.long_sql(event_type)
@@ -52,7 +52,7 @@ def _extra(event_type: EventType, told: set[str]) -> Iterator[Piece]:
     """`name: value` of what the message does not tell, sorted, with `; ` between them."""
     levels = {each.name: (levels_of(event_type)[each.name], each.kind) for each in event_type.attributes}
     levels |= {each.name: (Level.ORIGIN, each.kind) for each in PROVENANCE}
-    levels |= {ACCURACY.name: (Level.EVENT, ACCURACY.kind)}
+    levels |= {ACCURACY.name: (Level.ACCURACY, ACCURACY.kind)}
     for name in sorted(levels.keys() - told - _RESERVED, key=lambda name: f"{name}:"):
         level, kind = levels[name]
         before = "; " if name > _ALWAYS_KNOWN else ""

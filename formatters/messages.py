@@ -64,9 +64,13 @@ def levels_of(event_type: EventType) -> dict[str, Level]:
 
 
 def cut(text: str, most: int) -> str:
-    """SQL for a text of at most so many characters, which shows where it was cut; the text is made once only."""
-    shown = f"CASE WHEN length(each) > {most} THEN left(each, {most - 3}) || '...' ELSE each END"
-    return f"list_transform([{text}], lambda each: {shown})[1]"
+    """SQL for a text of at most so many characters, which shows where it was cut."""
+    return once(text, f"CASE WHEN length(each) > {most} THEN left(each, {most - 3}) || '...' ELSE each END")
+
+
+def once(text: str, expression: str) -> str:
+    """SQL for an expression that has a text several times, as `each`; the text is written, and made, once."""
+    return f"list_transform([{text}], lambda each: {expression})[1]"
 
 
 @cache

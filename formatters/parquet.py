@@ -43,11 +43,11 @@ class Parquet:
 
 def _columns(timeline: Timeline, event_type: EventType) -> dict[str, Piece]:
     """The pieces of an event's columns, by name and in the order of columns."""
-    known = {each.name for each in event_type.attributes}
+    known = {each.name for each in timeline.known(event_type)}
     columns = {each.name: Piece(each.level, each.sql) for each in fields_of(timeline, event_type)}
     nothing = {each.name: f"CAST(NULL AS {each.kind})" for each in timeline.columns() if each.name not in known}
     columns |= {name: Piece(Level.EVENT, sql) for name, sql in nothing.items()}
-    return columns | {"datetime": Piece(Level.EVENT, "make_timestamptz(time_us)")}
+    return columns | {"datetime": Piece(Level.TIME, "make_timestamptz(time_us)")}
 
 
 def _described(timeline: Timeline) -> str:

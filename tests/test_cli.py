@@ -94,6 +94,13 @@ def test_help_imports_nothing_heavy(argument: str) -> None:
     assert (imported & heavy, "argparse" in imported) == (set(), True)
 
 
+def test_a_log_imports_nothing_of_images() -> None:
+    arguments = ["-X", "importtime", *COMMAND[1:], LOG, "-q", "-o", os.devnull]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+    imported = set(re.findall(r"\| +(\w+)", done.stderr.decode()))
+    assert (imported & {"dfvfs", "rich", "flow", "pyewf", "pandas", "pyarrow"}, "duckdb" in imported) == (set(), True)
+
+
 def test_version() -> None:
     assert re.fullmatch(rb"atop-timeline \d+\.\d+\.\d+\n", run("--version").stdout)
 
@@ -142,6 +149,7 @@ def test_json_of_the_summary_and_its_text_tell_the_same(tmp_path: Path) -> None:
         pytest.param(["{tmp}/empty"], 1, "no atop log found; searched {tmp}/empty: folder", id="no log"),
         pytest.param([LOG, "-o", "{tmp}/missing/x"], 1, "{tmp}/missing/x: No such file or directory", id="no folder"),
         pytest.param([LOG, "-o", "{tmp}/empty"], 1, "{tmp}/empty: Is a directory", id="folder"),
+        pytest.param([LOG, "-o", "n" * 300], 1, f"{'n' * 300}: File name too long", id="too long a name"),
         pytest.param([TORN], 3, "", id="damaged"),
         pytest.param([LOG, "{tmp}/missing"], 3, "", id="one of two"),
     ],
@@ -386,10 +394,12 @@ def test_no_terminal_no_progress() -> None:
 
 
 def test_names_from_evidence_do_not_reach_the_terminal(tmp_path: Path) -> None:
-    (tmp_path / "atop_\x1b[2J\n\u202e").write_bytes(b"text\n")
-    (tmp_path / "atop_1").write_bytes(Path(LOG).read_bytes())
-    told = run(str(tmp_path), "-v", "-o", "-").stderr.decode()
-    assert rf"{tmp_path} atop_\x1b[2J\x0a\u202e: named like an atop log" in told
+    evidence = tmp_path / "evidence"
+    evidence.mkdir()
+    (evidence / "atop_\x1b[2J\n\u202e").write_bytes(b"text\n")
+    (evidence / "atop_1").write_bytes(Path(LOG).read_bytes())
+    told = run(str(evidence), "-v", "-o", "-").stderr.decode()
+    assert rf"{evidence} atop_\x1b[2J\x0a\u202e: named like an atop log" in told
     assert [each for each in ("\x1b", "\u202e") if each in told] == []
 
 
@@ -433,10 +443,10 @@ def _long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("phase", "later"),
-    [("stores/*/store.duckdb", 0.0), ("stores/*/store.duckdb", 0.2), ("out/*.part", 0.1)],
+    [("out/.atop-timeline-*", 0.0), ("out/.atop-timeline-*", 0.4), ("out/.atop-timeline-*/unfinished", 0.1)],
     ids=["begun", "reading", "writing"],
 )
 def test_interrupted(phase: str, later: float, number: signal.Signals, long_log: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 import atop_timeline
 from atop_timeline import RawLog, extract, open_evidence
 from atop_timeline.evidence import Problem, Wanted
-from atop_timeline.extraction import LogReport, Progress
+from atop_timeline.extraction import Progress
+from atop_timeline.reading import LogReport
 from atop_timeline.rawlog import Damage
 from atop_timeline.record import Remark
 

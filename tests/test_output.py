@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_on_errors_all_is_as_it_was(error: type[BaseException], before: list[byt
         pytest.param("missing/timeline.csv", "No such file or directory", id="no folder"),
         pytest.param("file/timeline.csv", "Not a directory", id="a file as folder"),
         pytest.param("folder", "Is a directory", id="a folder"),
-        pytest.param("n" * 255, "File name too long", id="too long a name"),
+        pytest.param("n" * 256, "File name too long", id="too long a name"),
     ],
 )
 def test_where_nothing_can_be_written(name: str, what: str, tmp_path: Path) -> None:
@@ -122,6 +123,20 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     with opened(str(pipe), overwrite=True) as stream:
         stream.write(b"a line\n")
     assert (reader.communicate()[0], pipe.is_fifo()) == (b"a line\n", True)
+
+
+def test_a_device_is_written_to_and_stays() -> None:
+    before = Path("/dev/full").stat()
+    with pytest.raises(OutputError) as raised, opened("/dev/full", overwrite=False) as stream:
+        stream.write(b"a line\n")
+    assert str(raised.value) == "/dev/full: No space left on device"
+    assert os.path.samestat(before, Path("/dev/full").stat())
+
+
+def test_a_pipe_by_the_name_of_standard_output() -> None:
+    script = "from atop_timeline.output import opened\nwith opened('/dev/stdout', overwrite=False) as stream:"
+    done = subprocess.run([sys.executable, "-c", f"{script} stream.write(b'a line')"], capture_output=True, check=True)
+    assert done.stdout == b"a line"
 
 
 def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:

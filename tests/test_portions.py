@@ -26,16 +26,16 @@ def test_few_facts_stay_as_they_are() -> None:
 
 def test_parts_have_all_facts_and_their_own_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     many = facts(1000)
-    monkeypatch.setattr(portions, "_FACTS_BYTES", 50_000)
+    monkeypatch.setattr(portions, "_FACTS_BYTES", 25_000)
     parts = list(divided(many))
     assert len(parts) > 10
     assert [pid for part in parts for pid in part.columns["pid"].tolist()] == list(range(1000))
     assert [text for part in parts for text in texts(part)] == texts(many)
-    assert max(len(part.values) for part in parts) < 200
+    assert max(len(part.values) for part in parts) < 400
 
 
 def test_chunks_grow_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portions, "_FACTS_BYTES", 20_000)
+    monkeypatch.setattr(portions, "_FACTS_BYTES", 10_000)
     chunks = Chunks()
     for _ in range(3):
         chunks.add(facts(10))
@@ -60,7 +60,7 @@ def test_a_window_has_what_stands_in_it(rank: int) -> None:
     ]
     begin, end = places[6], places[17]
     condition = (
-        Window(begin, end)
+        Window(begin, end, [rank])
         .condition(rank)
         .replace(" = ", " == ")
         .replace("AND", "and")

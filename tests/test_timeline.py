@@ -211,7 +211,7 @@ def _stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_store_is_removed_when_closed(stores: Path) -> None:
     with extract([log("2.8.1")]).timeline as made:
-        assert [each.name.rpartition("-")[0] for each in stores.iterdir()] == ["atop-timeline"]
+        assert [each.name.rpartition("-")[0] for each in stores.iterdir()] == [".atop-timeline"]
         plugins.formatters()["timesketch"].write(made, io.BytesIO())
     assert list(stores.iterdir()) == []
 
@@ -228,11 +228,11 @@ def test_the_store_is_removed_on_errors(error: type[BaseException], stores: Path
 
 
 @pytest.mark.parametrize("row_group", [1, 122_880], ids=["while reading", "in the end"])
-@pytest.mark.parametrize("memory", ["1MB", "5MB"])
-def test_too_little_memory(memory: str, row_group: int, stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(store._SETTINGS, "memory_limit", memory)  # noqa: SLF001  no option of the command
+@pytest.mark.parametrize("memory", [1_000_000, 5_000_000])
+def test_too_little_memory(memory: int, row_group: int, stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_OUTSIDE", 600_000_000 - memory)
     monkeypatch.setattr(store, "_ROW_GROUP", row_group)
-    with pytest.raises(StoreError, match=rf"^temporary store in {stores}/atop-timeline-\w+: Out of Memory Error: "):
+    with pytest.raises(StoreError, match="^the memory that may be taken does not suffice; --memory-limit gives more$"):
         extract([log("debian-2.8.1-3boots")], only=ALL_TYPES)
     assert list(stores.iterdir()) == []
 

@@ -8,7 +8,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from atop_timeline.arguments import ShowVersion, add_evidence, add_keys, add_messages, add_period, first_moment
+from atop_timeline.arguments import (
+    ShowVersion,
+    add_evidence,
+    add_keys,
+    add_messages,
+    add_period,
+    add_resources,
+    count,
+    first_moment,
+)
 from atop_timeline.cli import status_of
 
 from .usage import KINDS
@@ -85,6 +94,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         add_evidence(question.add_argument_group("evidence"))
         add_keys(question)
         _add_output(question.add_argument_group("output"))
+        add_resources(question.add_argument_group("resources"))
         add_messages(question.add_argument_group("messages, on standard error"))
     return parser, questions
 
@@ -101,13 +111,13 @@ def _add_own(name: str, group: "argparse._ArgumentGroup") -> None:
             group.add_argument("--deep", action="store_true", help="also their children, and so on")
         case "top":
             group.add_argument("--by", choices=KINDS, default="cpu", help="default: %(default)s")
-            group.add_argument("--most", type=_count, default=20, metavar="N", help="how many; default: %(default)s")
+            group.add_argument("--most", type=count, default=20, metavar="N", help="how many; default: %(default)s")
         case "search":
             group.add_argument("expression", metavar="REGEX", type=_text, help="in RE2's syntax; matches anywhere")
             group.add_argument("-i", "--ignore-case", action="store_true", help="capitals or not")
         case "rare":
             group.add_argument(
-                "--most", type=_count, default=1, metavar="N", help="on so many hosts or days; default: %(default)s"
+                "--most", type=count, default=1, metavar="N", help="on so many hosts or days; default: %(default)s"
             )
 
 
@@ -129,13 +139,6 @@ def _text(argument: str) -> str:
     from atop_timeline.texts import decode  # noqa: PLC0415  heavy
 
     return decode(os.fsencode(argument))
-
-
-def _count(argument: str) -> int:
-    number = int(argument)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{argument} is below 1")
-    return number
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import NamedTuple
 
-from atop_timeline import output
+from atop_timeline.command import room
 from atop_timeline.console import Console
 from atop_timeline.errors import UsageError
 from atop_timeline.store import Questions
@@ -41,9 +41,7 @@ def run(question: str, options: Namespace) -> bool:
         raise UsageError("--from is later than --to")
     console = Console(quiet=options.quiet, verbose=options.verbose, color=not options.no_color)
     answers.check(options.output)
-    output.check_apart([options.output], options.sources)
-    output.check(options.output, overwrite=options.overwrite)
-    with sources.opened(options, console) as (database, files, whole):
+    with room(options, [options.output]) as taken, sources.opened(options, console, taken) as (database, files, whole):
         tables.define(database, files)
         answer = answers.Answer(database, QUESTIONS[question].ask(database, options))
         answers.give(answer, options.output, overwrite=options.overwrite)

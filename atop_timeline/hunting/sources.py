@@ -10,7 +10,7 @@ from atop_timeline.command import nothing_found, tell, wanted
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError
 from atop_timeline.extraction import extract
-from atop_timeline.store import Questions, literal
+from atop_timeline.store import Questions, Room, literal
 
 from .tables import NEEDED, events
 
@@ -18,9 +18,9 @@ _MAGIC = b"PAR1"
 
 
 @contextmanager
-def opened(options: Namespace, console: Console) -> Iterator[tuple[Questions, list[str], bool]]:
+def opened(options: Namespace, console: Console, room: Room) -> Iterator[tuple[Questions, list[str], bool]]:
     """A database, the Parquet timelines to ask, and whether nothing of the evidence was damaged or unreadable."""
-    questions = Questions()
+    questions = Questions(room)
     try:
         timelines = [each for each in options.sources if _is_timeline(each)]
         evidence = [each for each in options.sources if each not in timelines]
@@ -28,7 +28,7 @@ def opened(options: Namespace, console: Console) -> Iterator[tuple[Questions, li
         whole = True
         if evidence:
             made = questions.directory / "evidence.parquet"
-            whole = _make(made, evidence, options, console)
+            whole = _make(made, evidence, options, console, room)
             files.append(str(made))
         yield questions, files, whole
     finally:
@@ -55,11 +55,11 @@ def _checked(questions: Questions, file: str, number: int) -> str:
     return str(link)
 
 
-def _make(path: Path, evidence: Sequence[str], options: Namespace, console: Console) -> bool:
+def _make(path: Path, evidence: Sequence[str], options: Namespace, console: Console, room: Room) -> bool:
     """Writes the timeline of evidence; whether all of it could be read."""
     with console.progress("reading", "MB", 1e6) as advance:
         timeline, report = extract(
-            evidence, wanted(options, console), progress=lambda step: advance(step.done, step.total)
+            evidence, wanted(options, console), progress=lambda step: advance(step.done, step.total), room=room
         )
     with timeline:
         tell(report, console)

@@ -1,0 +1,30 @@
+"""Work that others begin before it is asked for: in order, and not too much of it at a time."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def in_order(begin: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int) -> Iterator[tuple[_Item, _Result]]:
+    """Each item, and what it was begun with, such as a future, when so many further ones were begun as well."""
+    waiting: deque[tuple[_Item, _Result]] = deque()
+    for item in items:
+        waiting.append((item, begin(item)))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
+
+
+def by_threads(function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
+    """What a function gives for each item, by so many threads besides this one, each one item ahead; by none, here."""
+    if not threads:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads) as executor:
+        for _, future in in_order(lambda item: executor.submit(function, item), items, threads):
+            yield future.result()
