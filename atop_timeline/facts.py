@@ -1,6 +1,7 @@
 """What is known of events, in the store: distinct rows, in which texts are numbers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from weakref import ref
 
 import numpy as np
 
@@ -18,7 +19,8 @@ class FactTables:
         self._texts = store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
         self._completions: dict[str, tuple[str, frozenset[str]]] = {}
         self._chunks = Chunks()
-        self._latest: tuple[Facts | None, int] = (None, 0)
+        self._latest: Callable[[], Facts | None] = lambda: None
+        self._first = 0
 
     @property
     def events_per_window(self) -> int:
@@ -27,18 +29,16 @@ class FactTables:
 
     def insert(self, table: str, facts: Facts) -> int:
         """The number of the first of these rows; facts that were just inserted are not inserted again."""
-        latest, first = self._latest
-        if facts is not latest:
-            first = self._chunks.rows
+        if facts is not self._latest():
+            self._latest, self._first = ref(facts), self._chunks.rows
             for part in divided(facts):
                 row, base = self._chunks.rows, self._chunks.texts
                 self._chunks.add(part)
                 texts = {name: np.where(each < 0, each, each + base) for name, each in part.texts.items()}
-                rows = {name: each + first for name, each in part.rows.items()}
+                rows = {name: each + self._first for name, each in part.rows.items()}
                 self._tables[table].add({"row_id": np.arange(row, self._chunks.rows), **part.columns, **texts, **rows})
                 self._texts.add({"id": np.arange(base, self._chunks.texts), "text": part.values})
-            self._latest = facts, first
-        return first
+        return self._first
 
     def known(self, table: str) -> set[str]:
         """The columns of which anything is known."""

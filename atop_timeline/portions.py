@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from atop_timeline.events import Facts
 
-_FACTS_BYTES = 1 << 26  # the store holds the texts of a chunk once for each column of texts
+_FACTS_BYTES = 80_000_000
 _WINDOW_BYTES = 1 << 26
 _WINDOW_EVENTS = 50_000
 _ROW_BYTES = 350  # numbers as text, and the rest of a line
 _COPIES = 3  # of a text in a line: in its column, in the message, in another escape
+_TEXT_COPIES = 2  # of a text in the store, for each column of texts: as it is, and as it is shown
+_TEXT_BYTES = 50  # of each in the store besides
 
 
 class Place(NamedTuple):
@@ -68,8 +70,9 @@ class Chunks:
         """Counts facts, all of them behind those before."""
         rows, texts = self.rows, self.texts
         self.rows, self.texts = rows + _length(facts), texts + len(facts.values)
-        size = int(_row_bytes(facts).sum())
-        self._bytes_per_row = max(self._bytes_per_row, size // max(_length(facts), 1))
+        in_lines = int(_row_bytes(facts).sum())
+        size = in_lines + int(_text_bytes(facts).sum())
+        self._bytes_per_row = max(self._bytes_per_row, in_lines // max(_length(facts), 1))
         if self.chunks and self._bytes + size <= _FACTS_BYTES:
             self._bytes += size
             self.chunks[-1] = self.chunks[-1]._replace(end_row=self.rows, end_text=self.texts)
@@ -85,11 +88,12 @@ class Chunks:
 
 def divided(facts: Facts) -> Iterator[Facts]:
     """The same facts in their order, in parts of not too many bytes, each with its own texts."""
-    ends = np.cumsum(_row_bytes(facts)) // _FACTS_BYTES
-    bounds = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), _length(facts)]
-    if len(bounds) == 2:  # noqa: PLR2004  the usual case, left as it is
+    sizes = _row_bytes(facts)
+    if sizes.sum() + _text_bytes(facts).sum() <= _FACTS_BYTES:
         yield facts
         return
+    ends = np.cumsum(sizes + _first_text_bytes(facts)) // _FACTS_BYTES
+    bounds = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), _length(facts)]
     for begin, end in pairwise(bounds):
         columns, texts, rows = (
             {name: each[begin:end] for name, each in kind.items()} for kind in (facts.columns, facts.texts, facts.rows)
@@ -113,6 +117,21 @@ def _row_bytes(facts: Facts) -> NDArray[np.int64]:
     for each in facts.texts.values():
         size += _COPIES * lengths[each]
     return size
+
+
+def _text_bytes(facts: Facts) -> NDArray[np.int64]:
+    """About how much the store needs for each text of some facts."""
+    lengths = np.array([*map(len, facts.values)], np.int64)
+    return len(facts.texts) * (_TEXT_COPIES * lengths + _TEXT_BYTES)
+
+
+def _first_text_bytes(facts: Facts) -> NDArray[np.int64]:
+    """The same for each row: of those texts that no row before has; shape (n,)."""
+    sizes = np.zeros(_length(facts), np.int64)
+    if facts.texts:
+        used, first = np.unique(np.stack([*facts.texts.values()], axis=1), return_index=True)
+        np.add.at(sizes, first[used >= 0] // len(facts.texts), _text_bytes(facts)[used[used >= 0]])
+    return sizes
 
 
 def _length(facts: Facts) -> int:

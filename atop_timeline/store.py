@@ -20,12 +20,13 @@ import numpy as np
 from nanoarrow.c_array_stream import CArrayStream
 from numpy.typing import NDArray
 
-from atop_timeline.errors import EvidenceError, StoreError, UsageError
+from atop_timeline.errors import AtopTimelineError, EvidenceError, StoreError, UsageError
 from atop_timeline.events import Kind
 from atop_timeline.temporary import folder_in
 
 _ROW_GROUP = 122_880  # DuckDB's own: tables grow best by whole ones
 _MOST_PENDING = 100  # each takes some 50 KB, however few its rows
+_MOST_PENDING_BYTES = 1 << 26
 _OUTSIDE = 300_000_000  # bytes that Python, its libraries and the columns on their way take
 _LEAST_MEMORY = 400_000_000
 _MOST_MEMORY = 1 << 50  # far above what DuckDB would take for a wrong number
@@ -74,9 +75,10 @@ class Store:
             )
         self._temporary = folder_in(place)
         self.directory = self._temporary.path
+        self._memory = min(room.memory, _MOST_MEMORY) - _OUTSIDE
         self._database = duckdb.connect(
             config={
-                "memory_limit": f"{min(room.memory, _MOST_MEMORY) - _OUTSIDE}B",
+                "memory_limit": f"{self._memory // 2}B",
                 "temp_directory": str(self.directory / "spilled"),
                 "threads": 1,
             }
@@ -94,6 +96,10 @@ class Store:
             self._database.close()
         finally:
             self._temporary.remove()
+
+    def take_all(self) -> None:
+        """Takes the memory as well that columns on their way needed, as no more come."""
+        self.execute(f"SET memory_limit = '{self._memory}B'")
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `StoreError` where memory or disk do not suffice."""
@@ -134,6 +140,8 @@ class Store:
         """Raises `StoreError` where memory or disk do not suffice, also for files in the store's directory."""
         try:
             yield
+        except AtopTimelineError:
+            raise
         except RuntimeError as error:  # what DuckDB makes of KeyboardInterrupt (CompletePendingQuery)
             if str(error) != "Query interrupted":
                 raise
@@ -163,7 +171,7 @@ class Table:
         self._store = store
         self._name = name
         self._pending: dict[tuple[tuple[str, Kind], ...], list[Any]] = {}
-        self._rows = self._arrays = 0
+        self._rows = self._arrays = self._bytes = 0
 
     def add(self, columns: Mapping[str, NDArray[Any] | Sequence[str]]) -> None:
         """Appends rows: whole or floating point numbers, truth values or texts, of one length; masked is null."""
@@ -171,7 +179,8 @@ class Table:
         length = len(next(iter(columns.values())))
         self._pending.setdefault(tuple(kinds.items()), []).append(_structs(kinds, columns, length))
         self._rows, self._arrays = self._rows + length, self._arrays + 1
-        if self._rows >= _ROW_GROUP or self._arrays >= _MOST_PENDING:
+        self._bytes += sum(_bytes(values) for values in columns.values())
+        if self._rows >= _ROW_GROUP or self._arrays >= _MOST_PENDING or self._bytes >= _MOST_PENDING_BYTES:
             self.flush()
 
     def flush(self) -> None:
@@ -182,7 +191,8 @@ class Table:
                     self._store.execute(f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)} {kind}")
                     self.names.add(name)
             self._store.insert(self._name, arrays)
-        self._pending, self._rows, self._arrays = {}, 0, 0
+        self._pending = {}
+        self._rows = self._arrays = self._bytes = 0
 
 
 def suits(folder: str) -> bool:
@@ -205,13 +215,17 @@ def _lacking(error: str, place: Path) -> str:
     if _FULL in error or _LARGE in error or "max_temp_directory_size" in error:  # that of the disk, by default
         what = _LARGE if _LARGE in error else _FULL
         return f"temporary files in {place}: {what}; --temp-dir chooses another place"
-    if error.startswith("Out of Memory"):
+    if error.startswith("Out of Memory") or "could not allocate" in error:
         return "the memory that may be taken does not suffice; --memory-limit gives more"
     return f"temporary files in {place}: {error.splitlines()[0]}"
 
 
 def _kind(values: NDArray[Any] | Sequence[str]) -> Kind:
     return _KINDS[values.dtype.kind] if isinstance(values, np.ndarray) else Kind.TEXT
+
+
+def _bytes(values: NDArray[Any] | Sequence[str]) -> int:
+    return values.nbytes if isinstance(values, np.ndarray) else sum(map(len, values))
 
 
 def _structs(kinds: Mapping[str, Kind], columns: Mapping[str, Any], length: int) -> Any:  # noqa: ANN401  nanoarrow has no types
@@ -239,6 +253,10 @@ def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 class Questions(Store):
     """A database for questions about Parquet files."""
+
+    def __init__(self, room: Room = DEFAULT_ROOM) -> None:
+        super().__init__(room)
+        self.take_all()
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `EvidenceError` where a Parquet file cannot be read as it should."""

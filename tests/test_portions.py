@@ -35,7 +35,7 @@ def test_parts_have_all_facts_and_their_own_texts(monkeypatch: pytest.MonkeyPatc
 
 
 def test_chunks_grow_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portions, "_FACTS_BYTES", 10_000)
+    monkeypatch.setattr(portions, "_FACTS_BYTES", 12_000)
     chunks = Chunks()
     for _ in range(3):
         chunks.add(facts(10))
