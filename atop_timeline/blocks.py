@@ -12,6 +12,7 @@ from atop_timeline.record import Remark, Sample, TornError, inflate
 _BLOCK_BYTES = 1 << 26
 _STREAM_BYTES = 1 << 24
 _BLOCK_SAMPLES = 4096
+_KEPT_BYTES = 31 << 20
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Samples:
 
 def blocks_of(samples: Iterable[Sample], users: Mapping[int, str]) -> Iterator[Samples]:
     """Consecutive samples behind one header, together; the tasks of one block give way to the next."""
+    np.empty(_KEPT_BYTES, np.uint8)  # freed, it has glibc keep what each sample takes for the next one: mallopt(3)
     first = size = others = 0
     gathered: list[Sample] = []
     buffer = np.empty(_BLOCK_BYTES, np.uint8)

@@ -52,9 +52,14 @@ class Texts:
 
     def decoded(self, raw: NDArray[np.bytes_]) -> NDArray[np.int64]:
         """The numbers of raw texts, shape (n,); quick where equal ones are neighbours, each run is looked at once."""
+        plain = np.ascontiguousarray(raw).view(np.uint8).reshape(len(raw), raw.itemsize)
         new = np.ones(len(raw), np.bool_)
-        new[1:] = raw[1:] != raw[:-1]
-        numbers = np.array([self._number_of(each) for each in raw[new].tolist()], np.int64)
+        new[1:] = (plain[1:] != plain[:-1]).any(axis=1)
+        texts = raw[new].tolist()
+        for each in texts:
+            if each not in self._decoded:
+                self._decoded[each] = self.number(decode(each))
+        numbers = np.fromiter(map(self._decoded.__getitem__, texts), np.int64, len(texts))
         column: NDArray[np.int64] = numbers[np.cumsum(new) - 1]
         return column
 
@@ -68,9 +73,3 @@ class Texts:
         """The numbers of the keys' names, shape (n,)."""
         distinct, where = np.unique(keys, return_inverse=True)
         return np.array([self.number(names.get(key, "")) for key in distinct.tolist()], np.int64)[where]
-
-    def _number_of(self, raw: bytes) -> int:
-        number = self._decoded.get(raw)
-        if number is None:
-            number = self._decoded[raw] = self.number(decode(raw))
-        return number

@@ -11,9 +11,13 @@ def _differs(*names: str) -> str:
 
 
 CHANGES = rf"""
-CREATE OR REPLACE TABLE changes_of_lives AS
-WITH compared AS (
-    SELECT now.*, face_ends.time_us AS before_us, before, now.atop_version = before.atop_version AS is_same_atop,
+CREATE OR REPLACE TEMP TABLE changes_of_lives AS
+WITH looks AS (
+    SELECT row_id, life_id, step, is_exit, is_zombie, atop_version, known.* EXCLUDE (row_id)
+    FROM lives JOIN {{known}} AS known USING (row_id) JOIN logs USING (log_id)
+),
+compared AS (
+    SELECT now.row_id, before.row_id AS before_row, now.atop_version = before.atop_version AS is_same_atop,
         before.virtual_bytes <> 0 AND CASE
             WHEN now.is_exit THEN before.thread_count = 1 AND replace(now.process, '\x0a', '?') <> before.process
             ELSE now.virtual_bytes <> 0 AND (
@@ -26,12 +30,12 @@ WITH compared AS (
             ELSE {_differs(*_IDS["group"])} END AS is_group,
         NOT now.is_exit AND is_same_atop AND {_differs(*_CONTAINER)} AS is_container,
         now.cgroup_path <> before.cgroup_path AS is_cgroup
-    FROM lives AS now JOIN lives AS before ON before.life_id = now.life_id AND before.step = now.step - 1
-    LEFT JOIN face_ends ON face_ends.face_row = before.row_id
+    FROM looks AS now JOIN looks AS before ON before.life_id = now.life_id AND before.step = now.step - 1
     WHERE NOT (now.is_zombie OR before.is_zombie OR before.is_exit)
-)
-SELECT time_us, sample_id, entry, row_id, is_exit AND is_program AS is_late,
-    greatest(time_us - before_us, 0) // 1000000 AS early_s, 0 AS late_s,
+),
+different AS (FROM compared WHERE is_program OR is_user OR is_group OR is_container OR is_cgroup)
+SELECT lives.time_us, lives.sample_id, lives.entry, lives.row_id, is_exit AND is_program AS is_late,
+    greatest(lives.time_us - face_ends.time_us, 0) // 1000000 AS early_s, 0 AS late_s,
     concat_ws(', ',
         CASE WHEN is_program THEN 'program' END, CASE WHEN is_user THEN 'user' END, CASE WHEN is_group THEN 'group' END,
         CASE WHEN is_container THEN 'container' END, CASE WHEN is_cgroup THEN 'cgroup' END
@@ -46,8 +50,8 @@ SELECT time_us, sample_id, entry, row_id, is_exit AND is_program AS is_late,
     CASE WHEN is_group THEN before.egid END AS previous_egid,
     CASE WHEN is_container THEN coalesce(before.container, before.uts_name) END AS previous_container,
     CASE WHEN is_cgroup THEN before.cgroup_path END AS previous_cgroup_path
-FROM compared
-WHERE changed <> ''
+FROM different JOIN lives USING (row_id) JOIN {{known}} AS before ON before.row_id = before_row
+LEFT JOIN face_ends ON face_row = before_row
 """
 r"""`changes_of_lives`: where a face differs from the one before of its life, and in what.
 

@@ -1,6 +1,6 @@
 """What else there is to tell: process accounting, damage, and what of the machine changed; as queries."""
 
-from .telling import NAMED, event, utc
+from .telling import NAMED, Sign, Telling, event, utc
 
 _MEMORY_SLACK = 0.05  # kernels keep different shares of it
 _ACCOUNTING = """
@@ -103,10 +103,10 @@ SELECT *, first_us AS time_us, first_id AS sample_id FROM compared
 QUALIFY bool_and(until_us IS NULL OR first_us >= until_us) OVER (PARTITION BY folder) AND are_daily
 """
 CONDITIONS = (
-    _ACCOUNTING,
-    _SKIPPED,
-    _DAMAGED,
-    *(_of_logs(name, column) for name, column in _PROPERTIES.items()),
-    *_HARDWARE,
-    _changed("host name", "before", "hostname", _HOSTNAMES, "hostname <> before"),
+    Telling(_ACCOUNTING, Sign.NO_ACCOUNTING),
+    Telling(_SKIPPED),
+    Telling(_DAMAGED, Sign.DAMAGES),
+    *(Telling(_of_logs(name, column), Sign.LOGS) for name, column in _PROPERTIES.items()),
+    *(Telling(each, Sign.RUNS) for each in _HARDWARE),
+    Telling(_changed("host name", "before", "hostname", _HOSTNAMES, "hostname <> before"), Sign.LOGS),
 )

@@ -1,7 +1,7 @@
 """What happened between runs of atop; as queries for events over the tables of runs.py."""
 
 from .runs import CLOCK_ERROR_S, LEAST_SHORT_S
-from .telling import MOVED, NAMED, days, event, utc
+from .telling import MOVED, NAMED, Sign, Telling, days, event, utc
 
 _ROTATION_S = 60
 _UP = f"""
@@ -47,7 +47,7 @@ SELECT {event("machine booted", "init_us", "sample_id", 1, "1")}, 'start of proc
     'as process 1 tells: it started behind the last sample before; what atop recorded of it is missing' AS description
 FROM ({_INITS})
 """
-BEGUN = (_BOOTED, _BOOTED_UNSEEN, _STARTED)
+BEGUN = (Telling(_BOOTED), Telling(_BOOTED_UNSEEN, Sign.BOOTS), Telling(_STARTED))
 _ENDINGS = """
 CASE ending WHEN 'clean' THEN 'with a closing sample, as atop takes it when it is told to stop'
     WHEN 'without a word' THEN 'without a closing sample: killed, gone with the machine, or told to take so many'
@@ -82,7 +82,7 @@ FROM (
     FROM recording_turns WHERE is_booted
 )
 """
-ENDED = (_ENDED, _DOWN, _LAST)
+ENDED = (Telling(_ENDED, Sign.RUNS), Telling(_DOWN, Sign.RUNS), Telling(_LAST))
 _GAP_DAYS = days("until_us", "first_us", "CASE WHEN folder = before_folder THEN [before_day, day] END")
 _BETWEEN = f"""
 SELECT CASE WHEN missing_days IS NULL THEN 'gap' ELSE 'days missing' END AS recording_event,
@@ -120,4 +120,4 @@ SELECT {event("time goes back", "first_us", "first_id")},
 FROM recording_turns
 WHERE first_us < log_before_us AND NOT is_carved AND (NOT is_set_back OR is_booted)
 """
-BETWEEN = (_BETWEEN, _SET_OFF, _BACKWARDS)
+BETWEEN = (Telling(_BETWEEN, Sign.RUNS), Telling(_SET_OFF, Sign.RUNS), Telling(_BACKWARDS, Sign.RUNS))

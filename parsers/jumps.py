@@ -1,7 +1,7 @@
 """What is odd within runs of atop: missing samples, times that do not fit, a clock that was set; as queries."""
 
 from .runs import CLOCK_ERROR_S
-from .telling import MOVED, days, event, utc
+from .telling import MOVED, Sign, Telling, days, event, utc
 
 _LOST = """
 EXISTS (
@@ -135,4 +135,13 @@ SELECT {event("clock changed", "steps.time_us", "steps.sample_id")}, 'process st
 FROM recording_runs JOIN recording_measured AS steps ON steps.sample_id = first_id
 WHERE oldest_start < boot_us // 1000000 - {CLOCK_ERROR_S}
 """
-WITHIN = (_MISSING, _ELSEWHERE, _CONTRADICTION, _LATE, _BACK, _STARTS, _INIT, _BEFORE_BOOT)
+WITHIN = (
+    Telling(_MISSING, Sign.TORN),
+    Telling(_ELSEWHERE, Sign.LOGS),
+    Telling(_CONTRADICTION, Sign.CONTRADICTING),
+    Telling(_LATE, Sign.LATE),
+    Telling(_BACK),
+    Telling(_STARTS, Sign.STARTS),
+    Telling(_INIT, Sign.INIT),
+    Telling(_BEFORE_BOOT),
+)

@@ -1,7 +1,7 @@
 """Whose child each life is, and what all sightings of one have in common, in SQL over the tables of `lives.py`."""
 
-_PARENTS = """
-CREATE OR REPLACE TABLE parents AS
+PARENTS = """
+CREATE OR REPLACE TEMP TABLE parents AS
 WITH children AS (SELECT life_id, host, ppid, time_us FROM lives WHERE step = 1),
 ended AS (SELECT *, coalesce(exit_us, gone_us) AS end_us FROM spans),
 before AS (
@@ -21,25 +21,30 @@ FROM children LEFT JOIN before USING (life_id) LEFT JOIN at_once USING (life_id)
 """
 """`parents`: which life had the pid of a life's first parent when that was first seen; starts may be late by 1 s."""
 
-_FACES = """
-CREATE OR REPLACE TABLE faces AS
-WITH looks AS (FROM lives WHERE step = 1 OR NOT (is_exit OR is_zombie)),
+FACES = """
+WITH looks AS (
+    SELECT life_id, step, time_us, process, command_line FROM lives JOIN {known} USING (row_id)
+    WHERE (step = 1 OR NOT (is_exit OR is_zombie)) AND life_id IN (SELECT parent_id FROM parents)
+),
 reused AS (SELECT DISTINCT sample_id, pid FROM lives WHERE stage = 2),
-each AS (
-    SELECT lives.*, process_guid, parent_pid, parent_id,
-        is_short_lived OR step = 1 AND reused.pid IS NOT NULL AS is_short_lived,
-        CASE WHEN NOT is_exit OR command_line IS NULL THEN NULL
-            WHEN reused.pid IS NOT NULL
-            THEN 'the pid was used again at once: the command line may be the next process''s'
-            WHEN is_late
-            THEN 'the name is not that of the last sample: a new program''s, or a thread''s; the command line is older'
+doubted AS (
+    SELECT lives.row_id, CASE WHEN reused.pid IS NOT NULL
+        THEN 'the pid was used again at once: the command line may be the next process''s'
+        ELSE 'the name is not that of the last sample: a new program''s, or a thread''s; the command line is older'
         END AS doubt
-    FROM lives JOIN spans USING (life_id) JOIN parents USING (life_id)
-    LEFT JOIN reused ON is_exit AND reused.sample_id = lives.sample_id AND reused.pid = lives.pid
+    FROM lives JOIN {known} USING (row_id)
+    LEFT JOIN reused ON reused.sample_id = lives.sample_id AND reused.pid = lives.pid
     LEFT JOIN changes_of_lives ON changes_of_lives.row_id = lives.row_id
+    WHERE lives.is_exit AND (reused.pid IS NOT NULL OR is_late) AND command_line IS NOT NULL
+),
+each AS (
+    SELECT lives.row_id, lives.time_us, process_guid, parent_pid, parent_id, doubt,
+        is_short_lived OR step = 1 AND lives.is_exit AND reused.pid IS NOT NULL AS is_short_lived
+    FROM lives JOIN spans USING (life_id) JOIN parents USING (life_id)
+    LEFT JOIN reused ON reused.sample_id = lives.sample_id AND reused.pid = lives.pid
+    LEFT JOIN doubted ON doubted.row_id = lives.row_id
 )
-SELECT seen.row_id AS face_row, each.process_guid, each.is_short_lived, doubt,
-    parent_pid, parent.process_guid AS parent_guid,
+SELECT seen.row_id AS face_row, each.* EXCLUDE (row_id, time_us, parent_id), parent.process_guid AS parent_guid,
     CASE WHEN look.life_id IS NULL THEN first.process ELSE look.process END AS parent_process,
     CASE WHEN look.life_id IS NULL THEN first.command_line ELSE look.command_line END AS parent_command_line
 FROM seen JOIN each ON each.row_id = seen.original_row
@@ -48,5 +53,3 @@ LEFT JOIN looks AS first ON first.life_id = parent_id AND first.step = 1
 ASOF LEFT JOIN looks AS look ON look.life_id = parent_id AND each.time_us >= look.time_us
 """
 """`faces`: by `face_row` whose life each sighting is, and who its parent was, as that looked then."""
-
-TABLES = (_PARENTS, _FACES)

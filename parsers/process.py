@@ -10,7 +10,7 @@ from atop_timeline.events import Column, Events, EventType, Kind
 from atop_timeline.timeline import Timeline
 
 from . import tstat
-from .lives import find_lives
+from .lives import find_lives, forget_lives
 from .tasks import Tasks
 
 _IDENTITY = (
@@ -84,7 +84,7 @@ _END = (
 
 _FACTS = "tasks"
 _COMPARED = {
-    *("pid", "ppid", "process", "command_line", "is_new", "username", "effective_username", "container", "uts_name"),
+    *("process", "command_line", "username", "effective_username", "container", "uts_name"),
     *("uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"),
     *("openvz_container", "virtual_bytes", "thread_count"),
 }
@@ -104,11 +104,13 @@ SIGHTING = EventType(
     ),
     own=(
         Column("pid", Kind.INTEGER, "", "process id"),
+        Column("ppid", Kind.INTEGER, "", "process id of the parent"),
         Column("btime", Kind.INTEGER, "s", "start, since 1970 UTC; 0 for what is no time"),
         Column("btime_tolerance", Kind.INTEGER, "s", "by how much the same start may differ"),
         Column("is_boot", Kind.FLAG, "", "in the first sample of a run of atop, which measures all starts anew"),
         Column("is_exit", Kind.FLAG, "", "an exit record"),
         Column("is_zombie", Kind.FLAG, "", "alive in name only"),
+        Column("is_new", Kind.FLAG, "", "first seen in this sample; of an exit: never seen alive"),
         Column("elaps", Kind.INTEGER, "tick", "how long it lived"),
         Column("wait_status", Kind.INTEGER, "", "as wait(2) gives it"),
     ),
@@ -138,11 +140,11 @@ class ProcessParser:
     def finish(self, timeline: Timeline) -> None:
         """Makes lives out of all sightings; starts, exits, changes and ends out of lives."""
         if find_lives(timeline, SIGHTING.name, LAST_SIGHTING.name, timeline.facts(SIGHTING), _FACTS):
-            timeline.complete_facts(_FACTS, "face_row", "FROM faces")
             timeline.fill(START, _STARTS)
             timeline.fill(EXIT, "FROM lives WHERE is_exit")
             timeline.fill(CHANGE, "FROM changes_of_lives")
             timeline.fill(END, _ENDS)
+            forget_lives(timeline)
 
 
 _STARTS = """

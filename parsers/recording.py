@@ -13,7 +13,7 @@ from .conditions import CONDITIONS
 from .incidents import BEGUN, BETWEEN, ENDED
 from .jumps import WITHIN
 from .runs import find_runs, forget_runs
-from .telling import union
+from .telling import signs, union
 from .traces import HEADER, TRACE, traces
 
 _OWN = (
@@ -61,6 +61,7 @@ class RecordingParser:
     def finish(self, timeline: Timeline) -> None:
         """Makes runs of all samples, and events out of runs."""
         if find_runs(timeline, TRACE.name):
-            for event_type, queries in ((START, BEGUN), (END, ENDED), (NOTE, (*BETWEEN, *WITHIN, *CONDITIONS))):
-                timeline.fill(event_type, union(event_type, queries))
+            seen = signs(timeline)
+            for event_type, tellings in ((START, BEGUN), (END, ENDED), (NOTE, (*BETWEEN, *WITHIN, *CONDITIONS))):
+                timeline.fill(event_type, union(event_type, tellings, seen))
             forget_runs(timeline)

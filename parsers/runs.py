@@ -35,8 +35,8 @@ def find_runs(timeline: Timeline, traces: str) -> bool:
 
 def forget_runs(timeline: Timeline) -> None:
     """Drops the tables, which may be large."""
-    for name in ("placed", "joined", "steps", "expected", "measured", "runs", "turns"):
-        timeline.execute(f"DROP TABLE recording_{name}")
+    names = ("placed", "joined", "steps", "expected", "measured", "runs", "turns")
+    timeline.execute("; ".join(f"DROP TABLE recording_{name}" for name in names))
 
 
 _PLACED = """

@@ -47,6 +47,7 @@ class Tasks:
     def __init__(self, samples: Samples, *, threads: bool) -> None:
         self._samples = samples
         self._gen = samples.tasks["gen"]
+        self._first = np.searchsorted(samples.sample, np.arange(len(samples.records)))
         self._pid = self._gen["pid"].astype(np.int64)
         self._btime = _seconds(self._gen["btime"])
         is_exit = self._gen["state"] == _EXITED
@@ -88,11 +89,13 @@ class Tasks:
             "early_s": np.ma.masked_array(error, is_exit & (exit_second == 0)),
             "late_s": error,
             "pid": self._pid[tasks],
+            "ppid": self._gen["ppid"][tasks],
             "btime": self._btime[tasks],
             "btime_tolerance": np.full(len(tasks), 2 if self._samples.header.version < (2, 0) else 1),
             "is_boot": (self._samples.records["flags"][self._samples.sample[tasks]] & BOOT) != 0,
             "is_exit": is_exit,
             "is_zombie": self._gen["state"][tasks] == _ZOMBIE,
+            "is_new": self._gen["excode"][tasks] < 0,
             "elaps": self._gen["elaps"][tasks].astype(np.int64),
             "wait_status": _wait_status(self._gen["excode"][tasks]),
         }
@@ -102,7 +105,7 @@ class Tasks:
         exact = np.zeros(len(tasks), np.int64)
         return {
             "sample": self._samples.first + self._samples.sample[tasks],
-            "entry": tasks - np.searchsorted(self._samples.sample, self._samples.sample[tasks]),
+            "entry": tasks - self._first[self._samples.sample[tasks]],
             "row": self._row[tasks],
             "early_s": exact,
             "late_s": exact,
@@ -117,11 +120,12 @@ class Tasks:
         return begins
 
     def _with_parents(self, begins: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The same, and where the face of the parent is another than in the sample before."""
+        """The same, and where the face of the parent begins."""
         live = self._near[: len(begins)]
-        parents = self._processes(live, self._gen["ppid"])
-        faces = np.where(parents < 0, -1, self._faces(begins)[parents])
-        return begins | (~_same_as_before(faces) & (faces >= 0))
+        begun = np.sort(self._places(live[begins], self._pid))
+        parents = self._places(live, self._gen["ppid"])
+        is_new: NDArray[np.bool_] = begun.take(np.searchsorted(begun, parents), mode="clip") == parents
+        return begins | is_new
 
     def _faces(self, begins: NDArray[np.bool_]) -> NDArray[np.intp]:
         """The task with which each one's face begins; shape (n,)."""
@@ -145,11 +149,15 @@ class Tasks:
         """The live processes that have these tasks' `pids` in their samples; -1 where there is none."""
         if not len(tasks) or not len(self.live):
             return np.full(len(tasks), -1)
-        keys = self._samples.sample[self.live] << 32 | self._pid[self.live] & _UNSIGNED
+        keys = self._places(self.live, self._pid)
         order = np.argsort(keys, kind="stable")
-        wanted = self._samples.sample[tasks] << 32 | pids[tasks].astype(np.int64) & _UNSIGNED
+        wanted = self._places(tasks, pids)
         place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
         return np.where(keys[order][place] == wanted, self.live[order][place], -1)
+
+    def _places(self, tasks: NDArray[np.intp], pids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Numbers for the `pids` of some tasks in their samples."""
+        return self._samples.sample[tasks] << 32 | pids[tasks].astype(np.int64) & _UNSIGNED
 
     def _repeats(self) -> NDArray[np.bool_]:
         """Which tasks, in the order of `_near`, are what the sample before had, with all bytes, interval and flags."""
@@ -161,10 +169,12 @@ class Tasks:
         inactive = tstat.field(self._samples.tasks, "gen.wasinactive")
         if inactive is not None:
             same &= inactive[near] != 0
-        raw = self._samples.tasks.view(np.uint32).reshape(-1, self._samples.tasks.itemsize // 4)
-        again = np.flatnonzero(same)
-        for some in np.array_split(again, len(again) // _CACHED_TASKS + 1):
-            same[some] = (raw[near[some]] == raw[near[some - 1]]).all(axis=1)
+        tasks = self._samples.tasks.view(np.dtype((np.void, self._samples.tasks.itemsize)))
+        for begin in range(1, len(near), _CACHED_TASKS):
+            some = slice(begin, begin + _CACHED_TASKS)
+            if same[some].any():
+                raw = tasks.take(near[begin - 1 : some.stop]).view(np.uint32).reshape(-1, tasks.itemsize // 4)
+                same[some] &= (raw[1:] == raw[:-1]).all(axis=1)
         return same
 
     def _known(self, tasks: NDArray[np.intp]) -> Facts:

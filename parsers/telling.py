@@ -1,17 +1,52 @@
 """How queries tell of events of the recording: pieces of SQL that they have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from enum import Enum
+from typing import NamedTuple
 
 from atop_timeline.events import KEYS, EventType
+from atop_timeline.timeline import Timeline
 
 from .runs import CLOCK_ERROR_S
 
 
-def union(event_type: EventType, queries: Sequence[str]) -> str:
+class Sign(Enum):
+    """What is seen of all samples at once, as SQL over `recording_measured`; without it some queries give nothing."""
+
+    DAMAGES = "(SELECT count(*) > 0 FROM damages)"
+    LOGS = "(SELECT count(*) > 1 FROM hosts)"
+    RUNS = "count(DISTINCT run_id) > 1"
+    TORN = "bool_or(NOT is_boot AND (step = 1 OR passed > seconds AND passed > 1))"
+    CONTRADICTING = "bool_or(NOT is_boot AND step > 1 AND greatest(passed, 1) < seconds)"
+    LATE = "bool_or(is_late)"
+    STARTS = f"bool_or(newest_start > time_us // 1000000 + {CLOCK_ERROR_S} OR new_after < -{CLOCK_ERROR_S})"
+    INIT = f"max(init_start) - min(init_start) > {CLOCK_ERROR_S}"
+    BOOTS = f"{RUNS} OR {INIT}"
+    NO_ACCOUNTING = "bool_or(NOT has_accounting)"
+
+
+class Telling(NamedTuple):
+    """A query for events, and what must have been seen for it to give any."""
+
+    query: str
+    needed: Sign | None = None
+
+
+def signs(timeline: Timeline) -> set[Sign | None]:
+    """What is seen of all samples, and None."""
+    (found,) = timeline.execute(f"SELECT {', '.join(each.value for each in Sign)} FROM recording_measured")
+    return {None, *(each for each, is_seen in zip(Sign, found, strict=True) if is_seen)}
+
+
+def union(event_type: EventType, tellings: Sequence[Telling], seen: Collection[Sign | None]) -> str:
     """A query for the events of some queries, in which columns that are unknown may be missing."""
     columns = (*KEYS, *event_type.own)
     nothing = ", ".join(f"CAST(NULL AS {each.kind}) AS {each.name}" for each in columns)
-    numbered = (f"SELECT {number} AS entry, * FROM ({query})" for number, query in enumerate(queries))
+    numbered = (
+        f"SELECT {number} AS entry, * FROM ({each.query})"
+        for number, each in enumerate(tellings)
+        if each.needed in seen
+    )
     return " UNION ALL BY NAME ".join([f"SELECT {nothing} WHERE false", *numbered])
 
 

@@ -139,8 +139,9 @@ def _of_each(samples: Samples, best: np.ufunc, values: NDArray[np.int64], some: 
     found = _unknown(samples.records, "q")
     chosen = np.flatnonzero(some)
     if len(chosen):
-        owners, begins = np.unique(samples.sample[chosen], return_index=True)
-        found[owners] = best.reduceat(values[chosen], begins)
+        owners = samples.sample[chosen]
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        found[owners[begins]] = best.reduceat(values[chosen], begins)
     return found
 
 

@@ -168,11 +168,16 @@ def field(tasks: NDArray[np.void], *sources: str) -> NDArray[Any] | None:
 def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
     """The columns of these tasks of a block, by name: masked where the log does not know, absent where nowhere."""
     found: dict[str, NDArray[Any]] = {}
+    given: dict[Given, NDArray[np.bool_]] = {}
     for each in fields:
-        values = field(block.tasks, *each.sources)
-        if values is not None:
-            values = values[rows]
-            known = _known(each.given, values, block, rows)
+        source = field(block.tasks, *each.sources)
+        if source is None:
+            continue
+        if each.given not in given:
+            given[each.given] = _given(each.given, block, rows)
+        if given[each.given].any():
+            values = source[rows]
+            known = given[each.given] & _holds(each.given, values)
             if known.all():
                 found[each.column.name] = _scaled(each, values)
             elif known.any():
@@ -191,14 +196,12 @@ def _scaled(each: Field, values: NDArray[Any]) -> NDArray[Any]:
     return np.ma.masked_array(whole * each.factor, beyond) if beyond.any() else whole * each.factor
 
 
-def _known(given: Given, values: NDArray[Any], block: Samples, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Which of these values hold what their field's name says; shape (n,), or () for all alike."""
+def _given(given: Given, block: Samples, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Of which of these tasks such a field holds what its name says, whatever it holds; shape (n,), or () for all."""
     known: NDArray[np.bool_] = np.array(True)  # noqa: FBT003  an array's value
     match given:
-        case Given.POSITIVE:
-            known = values > 0
         case Given.LIMIT:
-            known = _flagged(block, rows, record.CGROUPS) & (block.tasks["gen"]["isproc"][rows] != 0) & (values >= -1)
+            known = _flagged(block, rows, record.CGROUPS) & (block.tasks["gen"]["isproc"][rows] != 0)
         case Given.IO:
             known = _flagged(block, rows, record.IO_STATISTICS) | _io_told_by_header(block)
         case Given.NET:
@@ -207,6 +210,13 @@ def _known(given: Given, values: NDArray[Any], block: Samples, rows: NDArray[np.
             used = np.isin(block.tasks["gpu"]["state"][rows], _GPU_USERS)
             known = _flagged(block, rows, record.GPU_STATISTICS) & used
     return known
+
+
+def _holds(given: Given, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of these values can be what their field's name says."""
+    least = {Given.POSITIVE: 1, Given.LIMIT: -1}
+    holds: NDArray[np.bool_] = values >= least[given] if given in least else np.array(True)  # noqa: FBT003  likewise
+    return holds
 
 
 def _flagged(block: Samples, rows: NDArray[np.intp], flag: int) -> NDArray[np.bool_]:
