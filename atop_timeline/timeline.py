@@ -6,6 +6,7 @@ made once for many events, window by window in the order of time: nothing is eve
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -13,14 +14,14 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
-from dfdatetime.posix_time import PosixTimeInMicroseconds
 from numpy.typing import NDArray
 
 from atop_timeline.ahead import by_threads
+from atop_timeline.arrow import Stream, read
+from atop_timeline.columns import Columns
 from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Kind
 from atop_timeline.facts import FactTables, listed, shown
 from atop_timeline.kept import kept
-from atop_timeline.lines import ACCURACY as ACCURACY_TEXT
 from atop_timeline.lines import KEYS as LINE_KEYS
 from atop_timeline.lines import Level, Line, Part, Piece, assembled, blocks, joined
 from atop_timeline.logs import SAMPLE, SAMPLE_BITS, LogOrigin, Logs
@@ -32,10 +33,9 @@ __all__ = ["ALL_TIME", "Level", "Piece", "Sink", "Timeline"]
 ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 """In microseconds since 1970: the period that leaves nothing out."""
 
-_FIRST, _LAST = Place(-(1 << 63), 0, 0, 0), Place((1 << 63) - 1, 0, 0, 0)
+_LAST = Place((1 << 63) - 1, 0, 0, 0)
 _ENTRIES = 4096  # of a sample that are never parted
 _EVENTS_TOGETHER = 1 << 14  # of those that have columns of their own
-_ORDER = "ORDER BY time_us, rank, sample_id, entry"
 
 
 class Sink(Protocol):
@@ -64,6 +64,7 @@ class Timeline:
         self.types = tuple(types)
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
+        self._counts: dict[EventType, int] = {}
         self._store = Store(room)
         self._threads = 1 if room.jobs > 1 else 0  # besides the one that writes; more have nothing to do
         self._logs = Logs(self._store)
@@ -118,6 +119,7 @@ class Timeline:
         self._facts.flush()
         for table in self._events.values():
             table.flush()
+        self._store.take_all()
         return self._logs.complete()
 
     def hosts(self) -> list[tuple[Any, ...]]:
@@ -158,9 +160,11 @@ class Timeline:
         return tuple(each for each in event_type.columns if each.name in facts) + event_type.own
 
     def count(self, event_type: EventType) -> int:
-        """How many events of a type there are to show."""
-        events = self._bare(event_type)
-        return int(self.execute(f"SELECT count(*) FROM ({events}) SEMI JOIN samples USING (sample_id)")[0][0])
+        """How many events of a type there are to show, once all are inserted."""
+        if not self._counts:
+            counts = (f"SELECT {rank}, count(*) FROM ({self._there(each)})" for rank, each in enumerate(self.types))
+            self._counts = {self.types[rank]: count for rank, count in self.execute(" UNION ALL ".join(counts))}
+        return self._counts[event_type]
 
     def write(
         self,
@@ -172,31 +176,38 @@ class Timeline:
 
         `text` gives SQL for how a text is shown; of a column of texts in facts, `shown` is the name of what it gives.
         """
-        lines = list(by_threads(lambda each: self._line(each, line(each), text), self.types, self._threads))
-        count = 0
-        for pieces in by_threads(partial(self._assembled, lines), self._windows(), self._threads):
+        windows, count = list(self._windows()), 0
+        shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
+        made = by_threads(lambda each: self._line(each, line(each), text), shown, self._threads)
+        lines = dict(zip(shown, made, strict=True))
+        for pieces in by_threads(partial(self._assembled, lines), windows, self._threads):
             for block in blocks(pieces):
                 stream.write(block)
             self.written(count := count + len(pieces))
         return count
 
-    def portions(self, columns: Callable[[EventType], Mapping[str, Piece]]) -> Iterator[str]:
-        """Queries for all events in their order, some at a time, at least one; good until the next `write`.
+    def copy(self, names: Sequence[str], columns: Callable[[EventType], Mapping[str, Piece]], into: str) -> int:
+        """Writes columns of all events, in their order, into what an SQL statement `COPY` has behind `TO`.
 
-        `columns` gives pieces for an event type, by the names of columns: the same names and kinds for each.
+        `columns` gives pieces for an event type by the names of columns, where anything may be known. Pieces for
+        times, origins and accuracies are the same for each type. Gives the number of events.
         """
-        shown = {each: self._with_columns(each, columns(each)) for each in self.types}
-        names = ", ".join(map(quoted, columns(self.types[0])))
-        for window in list(self._windows()) or [Window(_FIRST, _LAST, range(len(self.types)))]:
-            yield f"SELECT {names} FROM ({self._union(shown, window)}) {_ORDER}"
+        made = self._columns(columns)
+        with closing(made.structs(self._windows(), self._in, self._threads)) as structs:
+            stream = Stream(structs, self.written)
+            read(self._store, stream, f"COPY (SELECT {made.named(names, stream.names)} FROM stream) TO {into}")
+        return stream.count
 
     def events(self) -> Iterator[Event]:
         """All events in their order, as objects."""
+        from dfdatetime.posix_time import PosixTimeInMicroseconds  # noqa: PLC0415  heavy
+
         names = [each.name for each in (ACCURACY, *PROVENANCE, *self.columns())]
-        every = ", ".join(quoted(name) for name in ("rank", "time_us", *names))
-        shown = {each: self._with_columns(each, self._all(each, names)) for each in self.types}
-        for window in self._windows():
-            for rank, time_us, *values in self.execute(f"SELECT {every} FROM ({self._union(shown, window)}) {_ORDER}"):
+        made = self._columns(_all)
+        for struct in made.structs(self._windows(), self._in, self._threads):
+            stream = Stream(iter([struct]))
+            shown = f"rank, time_us, {made.named(names, stream.names)}"
+            for rank, time_us, *values in read(self._store, stream, f"SELECT {shown} FROM stream"):
                 event_type, date_time = self.types[rank], PosixTimeInMicroseconds(timestamp=time_us)
                 attributes = dict(zip(names, values, strict=True))
                 yield Event(event_type.data_type, event_type.timestamp_desc, date_time, attributes)
@@ -205,18 +216,12 @@ class Timeline:
         """The name of a table of the facts of a type's events: `row_id` and its columns, texts as texts."""
         return self._facts.keep(event_type, {each.name: quoted(each.name) for each in event_type.columns})
 
-    def _all(self, event_type: EventType, names: Iterable[str]) -> dict[str, Piece]:
-        """The columns of events as objects."""
-        levels = {each.name: Level.FACTS for each in event_type.columns}
-        levels |= {each.name: Level.EVENT for each in event_type.own} | {ACCURACY.name: Level.ACCURACY}
-        levels |= {each.name: Level.ORIGIN for each in PROVENANCE}
-        kinds = {each.name: each.kind for each in self.columns()}
-        return {
-            name: Piece(levels[name], quoted(name))
-            if name in levels
-            else Piece(Level.EVENT, f"CAST(NULL AS {kinds[name]})")
-            for name in names
-        }
+    def _columns(self, columns: Callable[[EventType], Mapping[str, Piece]]) -> Columns:
+        """The columns that pieces for each type make."""
+        pieces = {each: {name: _of(each, piece) for name, piece in columns(each).items()} for each in self.types}
+        made = Columns(self._store, pieces, _kinds([*self.columns(), *PROVENANCE]))
+        made.keep({Level.FACTS: self._facts.queries, Level.EVENT: self._own})
+        return made
 
     def _line(self, event_type: EventType, pieces: Iterable[Piece], text: Callable[[str], str] | None) -> Line:
         """What a line is put together from; what facts and events make of it is kept."""
@@ -231,7 +236,7 @@ class Timeline:
         return [Part(*each, next(columns[each.level])) if each.level in made else Part(*each) for each in parts]
 
     def _own(
-        self, event_type: EventType, expressions: Mapping[str, str], text: Callable[[str], str] | None
+        self, event_type: EventType, expressions: Mapping[str, str], text: Callable[[str], str] | None = None
     ) -> Iterator[str]:
         """Queries for all events of a type, some at a time: their number and expressions over them, by name."""
         events = f"(SELECT *, rowid AS event FROM {event_type.name})"
@@ -246,46 +251,26 @@ class Timeline:
             some = f"event >= {begin} AND event < {begin + _EVENTS_TOGETHER}"
             yield f"SELECT event{listed(expressions)} FROM {events} WHERE {some}"
 
-    def _assembled(self, lines: Sequence[Line], window: Window) -> NDArray[Any]:
+    def _assembled(self, lines: Mapping[EventType, Line], window: Window) -> NDArray[Any]:
         """The pieces of the lines of a window."""
-        queries = [f"SELECT {LINE_KEYS} FROM ({self._in(self.types[rank], window)})" for rank in window.ranks]
-        known = "sample_id IN (SELECT sample_id FROM samples)"
-        keys = [self._store.arrays(f"{query} WHERE {known}") for query in queries]
-        return assembled(self._store, [(lines[rank], each) for rank, each in zip(window.ranks, keys, strict=True)])
-
-    def _with_columns(self, event_type: EventType, columns: Mapping[str, Piece]) -> str:
-        """SQL for further columns of an event, over kept facts."""
-        known = {name: _of(event_type, each) for name, each in columns.items()}
-        facts = {name: each.sql for name, each in known.items() if each.level is Level.FACTS}
-        if event_type.own:
-            facts |= {each.name: quoted(each.name) for each in event_type.columns}
-        if event_type.facts:
-            self._facts.keep(event_type, facts)
-        return listed({name: quoted(name) if level is Level.FACTS else sql for name, (level, sql) in known.items()})
-
-    def _union(self, shown: Mapping[EventType, str], window: Window) -> str:
-        """The query for something over the events in a window and what was kept, with what gives their order."""
-        return " UNION ALL ".join(self._joined(rank, shown[self.types[rank]], window) for rank in window.ranks)
-
-    def _joined(self, rank: int, shown: str, window: Window) -> str:
-        event_type = self.types[rank]
-        bare = self._in(event_type, window)
-        facts = f"JOIN (FROM {event_type.name}_facts WHERE row_id IN (SELECT row_id FROM ({bare}))) USING (row_id)"
-        origins = f"JOIN (FROM origins WHERE sample_id IN (SELECT sample_id FROM ({bare}))) USING (sample_id)"
-        return (
-            f"SELECT time_us, {rank} AS rank, sample_id, entry{shown}"
-            f" FROM (SELECT *, {ACCURACY_TEXT} AS time_accuracy FROM ({bare}))"
-            f" {facts if event_type.facts else ''} {origins}"
-        )
+        known = ((rank, self._there(self.types[rank])) for rank in window.ranks)
+        queries = (f"SELECT {LINE_KEYS} FROM ({there} AND {window.condition(rank)})" for rank, there in known)
+        keys = list(map(self._store.arrays, queries))
+        shown = (lines[self.types[rank]] for rank in window.ranks)
+        return assembled(self._store, list(zip(shown, keys, strict=True)))
 
     def _in(self, event_type: EventType, window: Window) -> str:
-        """The query for the events of a type in a window as they are stored."""
-        return f"{self._bare(event_type)} AND {window.condition(self.types.index(event_type))}"
+        """The query for the events of a type in a window to show, as they are stored."""
+        return f"{self._there(event_type)} AND {window.condition(self.types.index(event_type))}"
 
     def _bare(self, event_type: EventType) -> str:
         """The query for the events of a type in the period as they are stored."""
         first, end = self._period
         return f"SELECT *, rowid AS event FROM {event_type.name} WHERE time_us >= {first} AND time_us < {end}"
+
+    def _there(self, event_type: EventType) -> str:
+        """The same, without those of samples that are there again."""
+        return f"{self._bare(event_type)} AND sample_id IN (SELECT sample_id FROM samples)"
 
     def _windows(self) -> Iterator[Window]:
         """Windows that hold all events, in their order, and not too many of them each."""
@@ -306,6 +291,13 @@ class Timeline:
         places = [*(Place(*begin) for begin, _ in numbered), _LAST]
         ranks = [each for _, each in numbered]
         return (Window(begin, end, within) for (begin, end), within in zip(pairwise(places), ranks, strict=True))
+
+
+def _all(event_type: EventType) -> dict[str, Piece]:
+    """The columns of events as objects."""
+    levels = dict.fromkeys(event_type.columns, Level.FACTS) | dict.fromkeys(event_type.own, Level.EVENT)
+    levels |= dict.fromkeys(PROVENANCE, Level.ORIGIN) | {ACCURACY: Level.ACCURACY}
+    return {each.name: Piece(level, quoted(each.name)) for each, level in levels.items()}
 
 
 def _of(event_type: EventType, piece: Piece) -> Piece:

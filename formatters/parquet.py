@@ -12,9 +12,9 @@ from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
 from .timesketch import fields_of
 
-_ROWS_PER_GROUP = 61_440  # as many as fit into the store's memory with all of their columns
-_PART = f"FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROWS_PER_GROUP}"
-_WHOLE = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROWS_PER_GROUP}"
+_DATETIME = "make_timestamptz(time_us)"
+_CELLS_PER_GROUP = 59_392 * 150  # as many as fit into the store's memory
+_ROWS_TOGETHER = 2048  # DuckDB's: a group is made of whole ones
 
 
 class Parquet:
@@ -26,28 +26,22 @@ class Parquet:
     loses = "nothing"
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
-        """Writes all events, portion by portion into files of the timeline's, and these into one."""
-        count, parts = 0, []
-        for number, query in enumerate(timeline.portions(lambda each: _columns(timeline, each))):
-            parts.append(literal(str(timeline.directory / f"{number}.parquet")))
-            ((rows,),) = timeline.execute(f"COPY ({query}) TO {parts[-1]} ({_PART})")
-            timeline.written(count := count + rows)
+        """Writes all events into a file of the timeline's, for which DuckDB has to go back and forth."""
+        names = [each.name for each in fields_of(timeline, timeline.types[0])]
         whole = timeline.directory / "whole.parquet"
-        timeline.execute(f"""
-            COPY (FROM read_parquet([{", ".join(parts)}])) TO {literal(str(whole))} ({_WHOLE}, {_described(timeline)})
-        """)
+        rows = _CELLS_PER_GROUP // len(names) // _ROWS_TOGETHER * _ROWS_TOGETHER
+        options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows}, {_described(timeline)}"
+        count = timeline.copy(names, lambda each: _columns(timeline, each), f"{literal(str(whole))} ({options})")
         with whole.open("rb") as written:
             shutil.copyfileobj(written, stream, 1 << 20)
         return count
 
 
 def _columns(timeline: Timeline, event_type: EventType) -> dict[str, Piece]:
-    """The pieces of an event's columns, by name and in the order of columns."""
-    known = {each.name for each in timeline.known(event_type)}
-    columns = {each.name: Piece(each.level, each.sql) for each in fields_of(timeline, event_type)}
-    nothing = {each.name: f"CAST(NULL AS {each.kind})" for each in timeline.columns() if each.name not in known}
-    columns |= {name: Piece(Level.EVENT, sql) for name, sql in nothing.items()}
-    return columns | {"datetime": Piece(Level.TIME, "make_timestamptz(time_us)")}
+    """The pieces of those columns of an event of which anything may be known, by name."""
+    unknown = {each.name for each in timeline.columns()} - {each.name for each in timeline.known(event_type)}
+    known = (each for each in fields_of(timeline, event_type) if each.name not in unknown)
+    return {each.name: Piece(each.level, each.sql) for each in known} | {"datetime": Piece(Level.TIME, _DATETIME)}
 
 
 def _described(timeline: Timeline) -> str:

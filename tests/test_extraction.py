@@ -2,16 +2,19 @@
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import atop_timeline
 from atop_timeline import RawLog, extract, open_evidence
 from atop_timeline.evidence import Problem, Wanted
-from atop_timeline.extraction import Progress
-from atop_timeline.reading import LogReport
 from atop_timeline.rawlog import Damage
+from atop_timeline.reading import LogReport
 from atop_timeline.record import Remark
+
+if TYPE_CHECKING:
+    from atop_timeline.extraction import Progress
 
 TEST_DATA = Path(__file__).parents[1] / "test_data"
 SERVER = str(TEST_DATA / "server.E01")

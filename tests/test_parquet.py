@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atop_timeline import portions
+from atop_timeline import plugins, portions
 from atop_timeline.events import ACCURACY, PROVENANCE
 from atop_timeline.extraction import extract
 from atop_timeline.store import Store
@@ -92,6 +92,18 @@ def test_messages_are_those_of_the_csv() -> None:
     with logs("2.8.1") as timeline:
         data, lines = written(timeline, "parquet"), written(timeline, "timesketch-jsonl").splitlines()
     assert [text for (text,) in rows(data, "message")] == [json.loads(line)["message"] for line in lines]
+
+
+def test_columns_are_those_of_the_json_lines() -> None:
+    every = [each.name for parser in plugins.parsers().values() for each in parser.event_types]
+    paths = [str(TEST_DATA / "logs" / name / "atop_raw") for name in ("2.13.0", "debian-2.8.1-3boots")]
+    with extract(paths, only=every).timeline as timeline:
+        data, lines = written(timeline, "parquet"), written(timeline, "timesketch-jsonl").splitlines()
+    columns = list(names(data))[1:]  # the first is the time, of another form
+    for known, line in zip(rows(data, "* EXCLUDE (datetime)"), lines, strict=True):
+        shown = dict(zip(columns, known, strict=True))
+        expected = {name: value for name, value in json.loads(line).items() if name != "datetime"}
+        assert {name: value for name, value in shown.items() if value not in {None, ""}} == expected
 
 
 def test_units_and_meanings() -> None:

@@ -232,7 +232,7 @@ def test_the_store_is_removed_on_errors(error: type[BaseException], stores: Path
 def test_too_little_memory(memory: int, row_group: int, stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_OUTSIDE", 600_000_000 - memory)
     monkeypatch.setattr(store, "_ROW_GROUP", row_group)
-    with pytest.raises(StoreError, match="^the memory that may be taken does not suffice; --memory-limit gives more$"):
+    with pytest.raises(StoreError, match=r"^the memory that may be taken does not suffice; --memory-limit gives more$"):
         extract([log("debian-2.8.1-3boots")], only=ALL_TYPES)
     assert list(stores.iterdir()) == []
 

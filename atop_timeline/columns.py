@@ -1,0 +1,133 @@
+"""All columns of events in their order, some events at a time.
+
+What events have in common is made once, and they refer to it: nothing wide is sorted or joined.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atop_timeline.ahead import by_threads
+from atop_timeline.arrow import fetched, rows_of, struct
+from atop_timeline.events import EventType, Kind
+from atop_timeline.facts import listed
+from atop_timeline.lines import _FROM as SOURCES
+from atop_timeline.lines import KEYS, Level, Piece
+from atop_timeline.portions import Window
+from atop_timeline.store import Store, quoted
+
+Queries: TypeAlias = Callable[[EventType, Mapping[str, str]], Iterator[str]]
+"""Queries for all of a level, some at a time: its key and expressions over what it names, by name."""
+
+_TYPE_BITS = 48  # numbers of facts and events are below them
+_NOTHING = "nothing_made"  # a table of all columns
+
+
+class Columns:
+    """Columns of events by their names: what the pieces for a type make, as their kind, else NULL.
+
+    Pieces for times, origins and accuracies are the same for each type.
+    """
+
+    def __init__(
+        self, store: Store, pieces: Mapping[EventType, Mapping[str, Piece]], kinds: Mapping[str, Kind]
+    ) -> None:
+        self._store = store
+        self._pieces = pieces
+        self._types = tuple(pieces)
+        self._kinds = kinds
+
+    def keep(self, queries: Mapping[Level, Queries]) -> None:
+        """Makes what is made of facts and of events, before `structs` are."""
+        made = {_table(each): self._made(each) for each in self._types}
+        for table, names in ({_NOTHING: chain.from_iterable(made.values())} | made).items():
+            kinds = "".join(f", {quoted(name)} {self._kind(name)}" for name in dict.fromkeys(names))
+            self._store.execute(f"CREATE OR REPLACE TABLE {table} (made BIGINT{kinds})")
+        for each in self._types:
+            for query in queries[self._level(each)](each, self._made(each)):
+                self._store.execute(f"INSERT INTO {_table(each)} {query}")
+
+    def structs(
+        self, windows: Iterable[Window], within: Callable[[EventType, Window], str], threads: int
+    ) -> Generator[Any]:
+        """Structs of some events each: `rank`, which is the place of the type, `time_us`, and columns; at least one.
+
+        `within` gives the query for a type's events in a window, as they are stored.
+        """
+        found = filter(None, by_threads(partial(self._struct, within), windows, threads))
+        yield next(found, struct(dict.fromkeys(("rank", "time_us"), np.zeros(0, np.int64))))
+        yield from found
+
+    def named(self, names: Iterable[str], known: Iterable[str]) -> str:
+        """SQL for columns of these names, over structs in which some are known."""
+        columns = {name: f"CAST(NULL AS {self._kind(name)})" for name in names}
+        columns |= self._of(self._types[0], Level.TIME) | {name: quoted(name) for name in known if name in columns}
+        return listed(columns).removeprefix(", ")
+
+    def _struct(self, within: Callable[[EventType, Window], str], window: Window) -> Any:  # noqa: ANN401  nanoarrow has no types
+        """All columns of the events in a window, if it has some."""
+        events = " UNION ALL ".join(
+            f"SELECT {rank} AS rank, {KEYS}, {self._key(rank)} + {_first(rank)} AS made FROM ({within(each, window)})"
+            for rank, each in self._ranked(window)
+        )
+        keys = self._store.arrays(f"""
+            SELECT rank, time_us, made, sample_id, accuracy FROM ({events}) ORDER BY time_us, rank, sample_id, entry
+        """)
+        if not len(keys["rank"]):
+            return None
+        columns = _referred(self._store, self._all_made(window), keys["made"])
+        for level, key in ((Level.ORIGIN, "sample_id"), (Level.ACCURACY, "accuracy")):
+            shared = f"SELECT key{listed(self._of(self._types[0], level))} FROM {SOURCES[level]} ORDER BY 1"
+            columns |= _referred(self._store, shared, keys[key])
+        return struct({"rank": keys["rank"], "time_us": keys["time_us"]} | columns)
+
+    def _all_made(self, window: Window) -> str:
+        """The query for what was made for some events of different types, beside the number of each."""
+        made = "".join(
+            f" UNION ALL BY NAME SELECT * REPLACE (made + {_first(rank)} AS made) FROM {_table(each)}"
+            f" WHERE made IN (SELECT key - {_first(rank)} FROM keys WHERE key >> {_TYPE_BITS} = {rank})"
+            for rank, each in self._ranked(window)
+        )
+        return f"FROM {_NOTHING}{made} ORDER BY 1"
+
+    def _ranked(self, window: Window) -> Iterator[tuple[int, EventType]]:
+        return ((rank, self._types[rank]) for rank in window.ranks)
+
+    def _key(self, rank: int) -> str:
+        return "row_id" if self._level(self._types[rank]) is Level.FACTS else "event"
+
+    def _level(self, event_type: EventType) -> Level:
+        """That of which the type's columns are made, besides what is the same for each type."""
+        levels = {level for level, _ in self._pieces[event_type].values()}
+        return Level.FACTS if event_type.facts and Level.EVENT not in levels else Level.EVENT
+
+    def _made(self, event_type: EventType) -> dict[str, str]:
+        return self._of(event_type, Level.FACTS, Level.EVENT)
+
+    def _of(self, event_type: EventType, *levels: Level) -> dict[str, str]:
+        return {name: sql for name, (level, sql) in self._pieces[event_type].items() if level in levels}
+
+    def _kind(self, name: str) -> Kind:
+        return self._kinds.get(name, Kind.TEXT)
+
+
+def _table(event_type: EventType) -> str:
+    """Of what is made of a type's facts or events, and first the number of each."""
+    return f"{event_type.name}_made"
+
+
+def _first(rank: int) -> int:
+    """What numbers of a type begin at, where several types are together."""
+    return rank << _TYPE_BITS
+
+
+def _referred(store: Store, query: str, keys: NDArray[np.int64]) -> dict[str, Any]:
+    """The columns that a query gives, which is asked for each distinct key, for all of these keys."""
+    distinct, rows = np.unique(keys, return_inverse=True)
+    found = fetched(store, query, distinct)
+    names = [each.name for each in found.schema.children]
+    return {name: rows_of(found.child(place), rows.astype(np.int32)) for place, name in enumerate(names) if place}
