@@ -141,6 +141,12 @@ def _add_resources(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--jobs", type=count, default=cores(), metavar="N", help="processors to use at once; default: all there are"
     )
+    group.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a Dask scheduler, such as tcp://10.0.0.1:8786: its workers read the logs, from the same paths as here;"
+        " what unlocks volumes is sent along, so over tls:// if need be",
+    )
     add_resources(group)
 
 

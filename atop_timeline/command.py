@@ -5,7 +5,7 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from atop_timeline.reading import LogReport
 from atop_timeline.store import Room, suits
 from atop_timeline.summary import lines, summarize
 from atop_timeline.timeline import ALL_TIME, Timeline
-from atop_timeline.workers import local
+from atop_timeline.workers import Workers, local
 
 _DEFAULT_FORMAT = "timesketch"
 _EXCEL_ROWS = 1_048_576  # with the header
@@ -108,16 +108,27 @@ def _extracted(options: Namespace, only: Collection[str], console: Console, take
     end = ALL_TIME[1] if options.last is None else options.last
     if first >= end:
         raise UsageError("--from is later than --to")
-    with console.progress("reading", "MB", 1e6) as advance:
-        return extract(
+    with _workers(options, taken) as workers, console.progress("reading", "MB", 1e6) as advance:
+        extraction = extract(
             options.sources,
             wanted(options, console),
             only=only,
             period=(first, end),
             progress=lambda step: advance(step.done, step.total),
             room=taken,
-            workers=local(taken.jobs),
+            workers=workers,
         )
+    if options.cluster is not None and workers and workers.left:
+        console.note(f"logs read here, as the cluster did not give them: {workers.left:,}")
+    return extraction
+
+
+def _workers(options: Namespace, taken: Room) -> AbstractContextManager[Workers | None]:
+    if options.cluster is None:
+        return nullcontext(local(taken))
+    from atop_timeline.cluster import cluster  # noqa: PLC0415  an extra
+
+    return cluster(options.cluster)
 
 
 def _written(timeline: Timeline, formatter: Formatter, options: Namespace, console: Console) -> dict[str, Any]:

@@ -27,3 +27,7 @@ class UsageError(AtopTimelineError, ValueError):
 
 class StoreError(AtopTimelineError, OSError):
     """The temporary store has no room, in memory or on disk."""
+
+
+class ClusterError(AtopTimelineError, OSError):
+    """A cluster does not answer, or cannot do the work."""

@@ -10,25 +10,37 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from isal import isal_zlib
 
 from atop_timeline import plugins
 from atop_timeline.ahead import in_order
+from atop_timeline.errors import EvidenceError
 from atop_timeline.evidence import LogFile, Problem
 from atop_timeline.reading import LogReport, Part, Reading
+from atop_timeline.store import Room
 
 _LEAST_BYTES = 1 << 21
 """Of a log or several: what takes less time than a process takes to start."""
 
-_ended: Event | None = None
+_MOST_PACKED_BYTES = 1 << 26
+"""Of what comes back through memory, for one log: of half a gigabyte, if it is like others."""
+
+_MAIN_BYTES, _WORKER_BYTES = 300_000_000, 150_000_000
+"""What this process takes while others read, and each of them."""
+
+_INTERRUPTS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+_Result = TypeVar("_Result")
+
+_reading = threading.Lock()  # what opens evidence is no business of several threads
 
 
 class Task(NamedTuple):
@@ -45,125 +57,197 @@ class Task(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Done:
-    """A task that was done elsewhere; to be looked at as a `Reading`, once."""
+class Packed:
+    """Parts as bytes: in memory, or one behind the other in a file, which is removed when they are asked for."""
 
-    report: LogReport
-    problem: Problem | None
-    position: int
-    _packed: list[bytes] | Path
+    parts: int
+    where: list[bytes] | Path
 
-    def parts(self) -> Iterator[Part]:
-        """As `Reading` has them."""
-        if isinstance(self._packed, Path):
-            with self._packed.open("rb") as stream:
-                self._packed.unlink()
-                yield from _loaded(stream)
+    def __iter__(self) -> Iterator[Part]:
+        if isinstance(self.where, Path):
+            with self.where.open("rb") as stream:
+                self.where.unlink()
+                for _ in range(self.parts):
+                    yield pickle.load(stream)  # noqa: S301  our own
         else:
-            yield from (pickle.loads(isal_zlib.decompress(each)) for each in self._packed)  # noqa: S301  our own
+            yield from (pickle.loads(isal_zlib.decompress(each)) for each in self.where)  # noqa: S301  our own
 
 
 @dataclass(frozen=True)
+class Done:
+    """A task that was done elsewhere; to be looked at as a `Reading`, once."""
+
+    report: LogReport | None
+    position: int
+    packed: Packed
+    problem: Problem | None = None
+
+    def parts(self) -> Iterator[Part]:
+        """As `Reading` has them."""
+        return iter(self.packed)
+
+
+class Pending(Protocol):
+    """What of a `concurrent.futures.Future` is needed."""
+
+    def result(self) -> Done:
+        """What a task gave; raises whatever it raised, or kept it from being done."""
+        ...
+
+
+class Engine(Protocol):
+    """What of a `concurrent.futures.Executor` is needed."""
+
+    def submit(self, function: Callable[[Task, Path | None], Done], task: Task, directory: Path | None, /) -> Pending:
+        """Begins a task."""
+        ...
+
+
+@dataclass
 class Workers:
     """Who reads logs instead of this process.
 
-    `start` gives an executor as `concurrent.futures` has it, whatever engine it is of; so many logs may be `ahead`
-    of the one that is merged. What is read comes back in files where they are `here`, on this machine, else as bytes.
+    `start` gives an executor, whatever engine it is of; so many logs may be `ahead` of the one that is merged.
+    What is read comes back in files where they are `here`, on this machine, else as bytes. `left` counts the logs
+    that were read here, as they did not give them.
     """
 
-    start: Callable[[], AbstractContextManager[Executor]]
+    start: Callable[[], AbstractContextManager[Engine]]
     ahead: int
     are_here: bool = False
+    left: int = 0
 
     def readings(self, tasks: Sequence[Task], directory: Path) -> Generator[Reading | Done]:
         """The tasks in their order, done where that takes less time; the directory is for files."""
         if self.are_here and (len(tasks) == 1 or sum(task.file.size for task in tasks) < _LEAST_BYTES):
             yield from (task.reading() for task in tasks)
             return
-        with self.start() as executor:
-            begin = partial(self._submitted, executor, directory)
-            for task, future in in_order(begin, tasks, self.ahead):
-                yield _result(task, future)
+        with self.start() as engine:
+            begin = partial(self._begun, engine, directory)
+            for task, pending in in_order(begin, tasks, self.ahead):
+                done = _result(task, pending)
+                if done:
+                    yield done
+                    del done  # the next one may be large
+                else:
+                    self.left += 1
+                    with _reading:
+                        yield task.reading()
 
-    def _submitted(self, executor: Executor, directory: Path, task: Task) -> "Future[Done | None] | None":
+    def _begun(self, engine: Engine, directory: Path, task: Task) -> Pending | None:
         if self.are_here or task.file.can_travel:
             with suppress(Exception):  # whatever an engine raises: then it is read here
-                return executor.submit(do, task, directory if self.are_here else None)
+                return engine.submit(do, task, directory if self.are_here else None)
         return None
 
 
-def do(task: Task, directory: Path | None) -> Done | None:
-    """Does a task, in whatever process this is; None where the log cannot be read, or nobody waits for it any more.
+def do(task: Task, directory: Path | None) -> Done:
+    """Does a task, in whatever process this is; raises where not all of the log can be read, or in too many bytes.
 
     What is made of it goes into a file in the directory, if there is one.
     """
-    reading = task.reading()
-    parts = (part._replace(events=list(part.events)) for part in reading.parts())
-    packed = _filed(parts, directory) if directory else [_packed(part) for part in parts]
-    has_ended = _ended is not None and _ended.is_set()
-    if reading.report is None or has_ended:
-        return None
-    return Done(reading.report, reading.problem, task.file.size, packed)
+    with _reading:
+        reading = task.reading()
+        parts = _complete(reading, task.file)
+        packed = _filed(parts, directory) if directory else _in_memory(parts)
+    return Done(reading.report, task.file.size, packed)
 
 
-def local(jobs: int) -> Workers | None:
-    """So many processes of this machine; None where one is enough."""
-    return Workers(partial(processes, jobs), 2 * jobs, are_here=True) if jobs > 1 else None
+def local(room: Room) -> Workers | None:
+    """Processes of this machine, as many as there is room for; None where this one is enough."""
+    count = min(room.jobs, (room.memory - _MAIN_BYTES) // _WORKER_BYTES) if room.jobs > 1 else 0
+    return Workers(partial(processes, count), 2 * count, are_here=True) if count > 0 else None
 
 
 @contextmanager
-def processes(count: int) -> Iterator[Executor]:
+def processes(count: int) -> Iterator[Engine]:
     """An executor of so many processes of this machine, which end with this one however that ends."""
     context = multiprocessing.get_context("spawn")
-    ended = context.Event()
-    with ProcessPoolExecutor(count, context, _begin, (ended,)) as executor:
-        try:
-            yield executor
-        finally:
-            ended.set()
-            executor.shutdown(cancel_futures=True)
+    with ThreadPoolExecutor(1) as starter:
+        unwanted = starter.submit(_held, context.Event).result()
+        with ProcessPoolExecutor(count, context, _begin, (unwanted,)) as executor:
+            try:
+                yield _Processes(executor, starter)
+            except BaseException:
+                unwanted.set()
+                executor.shutdown(cancel_futures=True)
+                raise
 
 
-def _begin(ended: Event) -> None:
-    """In a new process: interrupts are the parent's business, and its end is the end."""
-    global _ended  # noqa: PLW0603  what a pool's processes know, they know so
-    _ended = ended
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+class _Processes(NamedTuple):
+    """An executor, and the thread that starts its processes: interrupts find neither the one nor the others."""
+
+    executor: Executor
+    starter: Executor
+
+    def submit(self, function: Callable[[Task, Path | None], Done], task: Task, directory: Path | None, /) -> Pending:
+        return self.starter.submit(_held, self.executor.submit, function, task, directory).result()
+
+
+def _held(function: Callable[..., _Result], *arguments: object) -> _Result:
+    """What a function gives, with interrupts held from the processes that it starts.
+
+    They are not held any more in this thread once multiprocessing has started its own (resource_tracker.py).
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    return function(*arguments)
+
+
+def _begin(unwanted: Event) -> None:
+    """In a new process, which has interrupts held: they are the parent's business, and its end is the end."""
+    for number in _INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
     parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
+    for end in (unwanted.wait, *([parent.join] if parent else [])):
+        threading.Thread(target=_end_after, args=(end,), daemon=True).start()
 
 
-def _result(task: Task, future: "Future[Done | None] | None") -> Reading | Done:
-    if future:
+def _end_after(end: Callable[[], object]) -> None:
+    end()
+    os._exit(1)
+
+
+def _result(task: Task, pending: Pending | None) -> Done | None:
+    if pending:
         with suppress(Exception):  # whatever an engine raises: then it is read here
-            done = future.result()
-            if done:
-                return done
-    return task.reading()
+            done = pending.result()
+            if done.report:
+                done.report.file = task.file  # what all logs of a machine share is there once
+            return done
+    return None
 
 
-def _filed(parts: Iterator[Part], directory: Path) -> Path:
+def _complete(reading: Reading, file: LogFile) -> Iterator[Part]:
+    """All parts; raises behind them where that is not all that can be had from here."""
+    for part in reading.parts():
+        yield part._replace(events=list(part.events))
+    if reading.problem:
+        raise EvidenceError(f"{reading.problem.where}: {reading.problem.what}")
+    if reading.report and not (reading.report.sha256 or file.is_carved):
+        raise EvidenceError(f"{file.where}: not all of it can be read")
+
+
+def _filed(parts: Iterator[Part], directory: Path) -> Packed:
+    """Parts in a file, which does not stay where that fails."""
+    count = 0
     with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
-        for part in parts:
-            pickle.dump(part, file, pickle.HIGHEST_PROTOCOL)
-            if _ended and _ended.is_set():
-                break
-    return Path(file.name)
+        path = Path(file.name)
+        try:
+            for count, part in enumerate(parts, 1):  # noqa: B007  how many they are
+                pickle.dump(part, file, pickle.HIGHEST_PROTOCOL)
+            file.flush()
+        except BaseException:
+            path.unlink()
+            raise
+    return Packed(count, path)
 
 
-def _packed(part: Part) -> bytes:
-    packed: bytes = isal_zlib.compress(pickle.dumps(part, pickle.HIGHEST_PROTOCOL), 1)
-    return packed
-
-
-def _loaded(stream: BinaryIO) -> Iterator[Part]:
-    with suppress(EOFError):
-        while True:
-            yield pickle.load(stream)  # noqa: S301  our own
+def _in_memory(parts: Iterator[Part]) -> Packed:
+    packed, size = list[bytes](), 0
+    for part in parts:
+        packed.append(isal_zlib.compress(pickle.dumps(part, pickle.HIGHEST_PROTOCOL), 1))
+        size += len(packed[-1])
+        if size > _MOST_PACKED_BYTES:
+            raise MemoryError(f"more than {_MOST_PACKED_BYTES:,} bytes")
+    return Packed(len(packed), packed)
