@@ -15,8 +15,7 @@ from atop_timeline.ahead import by_threads
 from atop_timeline.arrow import fetched, rows_of, struct
 from atop_timeline.events import EventType, Kind
 from atop_timeline.facts import listed
-from atop_timeline.lines import _FROM as SOURCES
-from atop_timeline.lines import KEYS, Level, Piece
+from atop_timeline.lines import KEYS, SOURCES, Level, Piece
 from atop_timeline.portions import Window
 from atop_timeline.store import Store, quoted
 

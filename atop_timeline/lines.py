@@ -65,7 +65,7 @@ _KEYS = {
     Level.ORIGIN: "sample_id",
     Level.EVENT: "event",
 }
-_FROM = {
+SOURCES = {
     Level.TIME: "(SELECT key, key AS time_us FROM keys)",
     Level.ACCURACY: f"""(
         SELECT key, {ACCURACY} AS time_accuracy FROM (
@@ -75,6 +75,7 @@ _FROM = {
     )""",
     Level.ORIGIN: "keys JOIN origins ON sample_id = key",
 }
+"""SQL for what a level names, by the `key` of a table `keys`."""
 
 
 def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -118,7 +119,7 @@ class _Lookups:
 
     def __init__(self, store: Store, events: Sequence[tuple[Line, _Keys]]) -> None:
         self._found: dict[Part, tuple[NDArray[Any], NDArray[Any]]] = {}
-        wanted: dict[Level, dict[Part, list[NDArray[Any]]]] = {level: {} for level in _FROM}
+        wanted: dict[Level, dict[Part, list[NDArray[Any]]]] = {level: {} for level in SOURCES}
         for line, keys in events:
             for part in line:
                 if part.kept:
@@ -128,7 +129,7 @@ class _Lookups:
                     wanted[part.level].setdefault(part, []).append(keys[_KEYS[part.level]])
         for level, parts in wanted.items():
             if parts:
-                self._look_up(store, _FROM[level], parts)
+                self._look_up(store, SOURCES[level], parts)
 
     def _look_up(self, store: Store, source: str, parts: Mapping[Part, Sequence[NDArray[Any]]]) -> None:
         keys = np.unique(np.concatenate([_distinct(each) for known in parts.values() for each in known]))

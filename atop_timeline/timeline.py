@@ -253,11 +253,9 @@ class Timeline:
 
     def _assembled(self, lines: Mapping[EventType, Line], window: Window) -> NDArray[Any]:
         """The pieces of the lines of a window."""
-        known = ((rank, self._there(self.types[rank])) for rank in window.ranks)
-        queries = (f"SELECT {LINE_KEYS} FROM ({there} AND {window.condition(rank)})" for rank, there in known)
-        keys = list(map(self._store.arrays, queries))
-        shown = (lines[self.types[rank]] for rank in window.ranks)
-        return assembled(self._store, list(zip(shown, keys, strict=True)))
+        types = [self.types[rank] for rank in window.ranks]
+        keys = (self._store.arrays(f"SELECT {LINE_KEYS} FROM ({self._in(each, window)})") for each in types)
+        return assembled(self._store, list(zip((lines[each] for each in types), keys, strict=True)))
 
     def _in(self, event_type: EventType, window: Window) -> str:
         """The query for the events of a type in a window to show, as they are stored."""
