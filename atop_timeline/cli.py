@@ -4,6 +4,7 @@ What takes time to import is imported where it is used: `--help` is asked for of
 """
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
     """The exit status of a command's work, which gives whether nothing was damaged or unreadable; errors are told."""
     name = parser.prog.split()[0]
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start threads that nothing uses
     for number in _INTERRUPTS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _interrupt)
