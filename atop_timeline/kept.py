@@ -35,13 +35,21 @@ class Kept:
 
     def add(self, rows: NDArray[np.int64], texts: Strings) -> None:
         """A text for each of some rows, in any order, of which none has one; raises `OSError`."""
-        first = int(rows.min())
-        places = np.zeros(int(rows.max()) - first + 1, _PLACE)
+        first, count = int(rows.min()), int(rows.max() - rows.min()) + 1
+        places = self._places_of(first, count)
         places["begin"][rows - first] = self._size + texts.offsets[:-1].astype(np.int64)
         places["length"][rows - first] = np.diff(texts.offsets)
         _write(self._places, places.tobytes(), first * _PLACE.itemsize)
         _write(self._texts, texts.data, self._size)
         self._size += len(texts.data)
+
+    def _places_of(self, first: int, count: int) -> NDArray[np.void]:
+        """Where the texts of some rows are as far as they were added: the next ones may lie between them."""
+        size = _PLACE.itemsize
+        with self._places.open("rb") as file:
+            file.seek(first * size)
+            known = file.read(count * size)
+        return np.frombuffer(known.ljust(count * size, b"\0"), _PLACE).copy()
 
     def texts(self, rows: NDArray[np.int64]) -> list[bytes]:
         """The texts of different rows, which have one, in ascending order."""

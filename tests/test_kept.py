@@ -36,5 +36,12 @@ def test_rows_get_their_texts(column: Kept, step: int) -> None:
     assert column.texts(np.array(rows)) == [TEXTS[row] for row in rows]
 
 
+def test_rows_that_come_between_others(tmp_path: Path) -> None:
+    made = Kept(tmp_path / "column")
+    for rows in ([3, 40, 9], [4, 30], [8]):
+        made.add(np.array(rows), strings([b"%d" % row for row in rows]))
+    assert made.texts(np.array([3, 4, 8, 9, 30, 40])) == [b"3", b"4", b"8", b"9", b"30", b"40"]
+
+
 def test_no_row_has_no_text(column: Kept) -> None:
     assert column.texts(np.array([], np.int64)) == []
