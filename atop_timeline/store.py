@@ -225,7 +225,7 @@ def _kind(values: NDArray[Any] | Sequence[str]) -> Kind:
 
 
 def _bytes(values: NDArray[Any] | Sequence[str]) -> int:
-    return values.nbytes if isinstance(values, np.ndarray) else sum(map(len, values))
+    return values.nbytes if isinstance(values, np.ndarray) else sum(len(each or "") for each in values)
 
 
 def _structs(kinds: Mapping[str, Kind], columns: Mapping[str, Any], length: int) -> Any:  # noqa: ANN401  nanoarrow has no types
