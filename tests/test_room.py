@@ -71,12 +71,20 @@ def test_the_processors_are_those_that_this_process_may_use() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "expected"),
-    [(400_000_000, "95.3 MiB"), (600_000_000, "286.1 MiB"), (2_000_000_000, "1.5 GiB"), (10**27, "1023.9 TiB")],
+    ("memory", "half", "all_of_it"),
+    [
+        (400_000_000, "47.6 MiB", "95.3 MiB"),
+        (600_000_000, "143.0 MiB", "286.1 MiB"),
+        (2_000_000_000, "810.6 MiB", "1.5 GiB"),
+        (10**27, "511.9 TiB", "1023.9 TiB"),
+    ],
 )
-def test_the_database_gets_what_is_left_of_the_memory(memory: int, expected: str) -> None:
+def test_the_database_gets_what_is_left_of_the_memory(memory: int, half: str, all_of_it: str) -> None:
     store = Store(Room(memory))
-    assert store.execute("SELECT current_setting('memory_limit'), current_setting('threads')") == [(expected, 1)]
+    asked = "SELECT current_setting('memory_limit'), current_setting('threads')"
+    while_reading = store.execute(asked)
+    store.take_all()
+    assert (while_reading, store.execute(asked)) == ([(half, 1)], [(all_of_it, 1)])
     store.close()
 
 
