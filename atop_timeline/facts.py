@@ -23,8 +23,13 @@ class FactTables:
         self._first = 0
 
     @property
+    def lines_per_window(self) -> int:
+        """How many lines, with all that is known of events, may be put together at once."""
+        return self._chunks.lines_per_window
+
+    @property
     def events_per_window(self) -> int:
-        """How many events may be looked at together, with all that is known of them."""
+        """How many events may be looked at together, with all that is known of them, by columns."""
         return self._chunks.events_per_window
 
     def insert(self, table: str, facts: Facts) -> int:

@@ -11,7 +11,8 @@ from atop_timeline.events import Facts
 
 _FACTS_BYTES = 80_000_000
 _WINDOW_BYTES = 1 << 26
-_WINDOW_EVENTS = 50_000
+_WINDOW_LINES = 200_000
+_WINDOW_EVENTS = 50_000  # whose columns take more than their lines
 _ROW_BYTES = 350  # numbers as text, and the rest of a line
 _COPIES = 3  # of a text in a line: in its column, in the message, in another escape
 _TEXT_COPIES = 2  # of a text in the store, for each column of texts: as it is, and as it is shown
@@ -81,9 +82,14 @@ class Chunks:
             self.chunks.append(Chunk(rows, self.rows, texts, self.texts))
 
     @property
+    def lines_per_window(self) -> int:
+        """How many lines may be put together at once."""
+        return min(_WINDOW_LINES, _WINDOW_BYTES // self._bytes_per_row)
+
+    @property
     def events_per_window(self) -> int:
-        """How many events may be looked at together."""
-        return min(_WINDOW_EVENTS, _WINDOW_BYTES // self._bytes_per_row)
+        """How many events may be looked at together, by columns."""
+        return min(_WINDOW_EVENTS, self.lines_per_window)
 
 
 def divided(facts: Facts) -> Iterator[Facts]:

@@ -176,7 +176,7 @@ class Timeline:
 
         `text` gives SQL for how a text is shown; of a column of texts in facts, `shown` is the name of what it gives.
         """
-        windows, count = list(self._windows()), 0
+        windows, count = list(self._windows(self._facts.lines_per_window)), 0
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
         made = by_threads(lambda each: self._line(each, line(each), text), shown, self._threads)
         lines = dict(zip(shown, made, strict=True))
@@ -193,7 +193,7 @@ class Timeline:
         times, origins and accuracies are the same for each type. Gives the number of events.
         """
         made = self._columns(columns)
-        with closing(made.structs(self._windows(), self._in, self._threads)) as structs:
+        with closing(made.structs(self._windows(self._facts.events_per_window), self._in, self._threads)) as structs:
             stream = Stream(structs, self.written)
             read(self._store, stream, f"COPY (SELECT {made.named(names, stream.names)} FROM stream) TO {into}")
         return stream.count
@@ -204,7 +204,7 @@ class Timeline:
 
         names = [each.name for each in (ACCURACY, *PROVENANCE, *self.columns())]
         made = self._columns(_all)
-        for struct in made.structs(self._windows(), self._in, self._threads):
+        for struct in made.structs(self._windows(self._facts.events_per_window), self._in, self._threads):
             stream = Stream(iter([struct]))
             shown = f"rank, time_us, {made.named(names, stream.names)}"
             for rank, time_us, *values in read(self._store, stream, f"SELECT {shown} FROM stream"):
@@ -270,8 +270,8 @@ class Timeline:
         """The same, without those of samples that are there again."""
         return f"{self._bare(event_type)} AND sample_id IN (SELECT sample_id FROM samples)"
 
-    def _windows(self) -> Iterator[Window]:
-        """Windows that hold all events, in their order, and not too many of them each."""
+    def _windows(self, most: int) -> Iterator[Window]:
+        """Windows that hold all events, in their order, and about so many of them each."""
         events = " UNION ALL ".join(
             f"SELECT time_us, {rank} AS rank, sample_id, entry // {_ENTRIES} AS part FROM ({self._bare(each)})"
             for rank, each in enumerate(self.types)
@@ -280,7 +280,7 @@ class Timeline:
             WITH counted AS (SELECT *, count(*) AS events FROM ({events}) GROUP BY ALL),
             numbered AS (
                 SELECT *, (sum(events) OVER (ORDER BY time_us, rank, sample_id, part) - events)
-                    // {self._facts.events_per_window} AS number
+                    // {most} AS number
                 FROM counted
             )
             SELECT min((time_us, rank, sample_id, part * {_ENTRIES})), list_sort(list(DISTINCT rank))

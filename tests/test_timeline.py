@@ -91,14 +91,14 @@ def test_observations_of_a_sample_are_in_its_order() -> None:
 def test_pieces_make_the_same_bytes_as_the_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [log("debian-2.8.1-s390x"), log("odd-1.26")]
     at_once = written(paths, name=name)
-    monkeypatch.setattr(portions, "_WINDOW_EVENTS", 50)
+    monkeypatch.setattr(portions, "_WINDOW_LINES", 50)
     monkeypatch.setattr(portions, "_FACTS_BYTES", 100_000)
     assert written(paths, name=name) == at_once
 
 
 def test_windows_within_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = written([log("odd-2.13.0")])
-    monkeypatch.setattr(portions, "_WINDOW_EVENTS", 5)
+    monkeypatch.setattr(portions, "_WINDOW_LINES", 5)
     monkeypatch.setattr(timeline, "_ENTRIES", 3)
     assert written([log("odd-2.13.0")]) == at_once
 
