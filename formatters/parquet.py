@@ -10,7 +10,7 @@ from atop_timeline.events import ACCURACY, PROVENANCE, EventType
 from atop_timeline.store import literal
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
-from .timesketch import fields_of
+from .fields import fields_of
 
 _DATETIME = "make_timestamptz(time_us)"
 _CELLS_PER_GROUP = 59_392 * 150  # as many as fit into the store's memory

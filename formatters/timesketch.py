@@ -6,59 +6,14 @@ type in the whole file; times have one fixed form; a value that is not known is 
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
-from atop_timeline.events import PROVENANCE, Column, EventType, Kind
-from atop_timeline.facts import shown
-from atop_timeline.store import literal, quoted
+from atop_timeline.events import EventType
+from atop_timeline.store import literal
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
-from .messages import cut, levels_of, message_of, once
+from .fields import chosen, fields_of, json_text, json_value
 
-_MESSAGE_CHARACTERS = 256  # longer strings drop out of OpenSearch's aggregations (ignore_above)
-_DATETIME = "strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
-_NOTHING = "NULL"
 _RUN_BY_SPREADSHEETS = "('=', '+', '-', '@')"
-
-
-class _Field(NamedTuple):
-    """A field of a line, as SQL over what its level names; `chosen` for a text that the evidence chose."""
-
-    name: str
-    level: Level
-    sql: str
-    is_text: bool = False
-    chosen: bool = False
-
-
-def fields_of(timeline: Timeline, event_type: EventType) -> Iterator[_Field]:
-    """The fields of an event type's lines, those first that a reader wants first; the same for each type."""
-    message = message_of(event_type)
-    levels = {each.name: levels_of(event_type)[each.name] for each in timeline.known(event_type)}
-
-    def constant(name: str, text: str) -> _Field:
-        return _Field(name, Level.FACTS, literal(text), is_text=True)
-
-    def column(level: Level, each: Column) -> _Field:
-        is_text = each.kind is Kind.TEXT
-        return _Field(each.name, level, quoted(each.name), is_text=is_text, chosen=is_text)
-
-    hostname, *origin = (column(Level.ORIGIN, each) for each in PROVENANCE)
-    text = cut(message.long_sql(event_type), _MESSAGE_CHARACTERS)
-    yield _Field("datetime", Level.TIME, _DATETIME, is_text=True)
-    yield constant("timestamp_desc", event_type.timestamp_desc)
-    yield _Field("message", message.level(event_type), text, is_text=True, chosen=True)
-    yield hostname
-    for each in timeline.columns():
-        level = levels.get(each.name)
-        yield column(level, each) if level else _Field(each.name, Level.FACTS, _NOTHING)
-    yield constant("data_type", event_type.data_type)
-    yield constant("source_short", message.short_source)
-    yield constant("source_long", message.source)
-    yield constant("parser", "atop")
-    yield from origin
-    yield _Field("time_accuracy", Level.ACCURACY, "time_accuracy", is_text=True)
-    yield _Field("timestamp", Level.TIME, "time_us")
 
 
 class TimesketchCsv:
@@ -97,15 +52,15 @@ class TimesketchJsonl:
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events."""
-        return timeline.write(lambda event_type: _json_line(timeline, event_type), stream, _json_text)
+        return timeline.write(lambda event_type: _json_line(timeline, event_type), stream, json_text)
 
 
 def _csv_line(timeline: Timeline, event_type: EventType, text: Callable[[str], str]) -> Iterator[Piece]:
     commas = ""
     for each in fields_of(timeline, event_type):
-        if each.sql != _NOTHING:
+        if not each.is_empty:
             yield Piece(each.level, literal(commas))
-            yield Piece(each.level, _chosen(each, text) if each.chosen else each.sql)
+            yield Piece(each.level, chosen(each, text) if each.chosen else each.sql)
             commas = ""
         commas += ","
     yield Piece(Level.TIME, literal(f"{commas}-"))  # tag: pandas would read an empty cell as nan
@@ -122,24 +77,7 @@ def _csv_text(text: str, *, guarded: bool) -> str:
 
 def _json_line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
     opening = "{"
-    for each in (field for field in fields_of(timeline, event_type) if field.sql != _NOTHING):
-        yield Piece(each.level, f"'{opening}\"{each.name}\": ' || {_json_value(each)}")
+    for each in (field for field in fields_of(timeline, event_type) if not field.is_empty):
+        yield Piece(each.level, f"'{opening}\"{each.name}\": ' || {json_value(each)}")
         opening = ", "
     yield Piece(Level.TIME, "'}'")
-
-
-def _json_value(field: _Field) -> str:
-    if field.chosen:
-        return _chosen(field, _json_text)
-    return f"'\"' || {field.sql} || '\"'" if field.is_text else field.sql
-
-
-def _json_text(text: str) -> str:
-    return f"to_json(nullif({text}, ''))"
-
-
-def _chosen(field: _Field, text: Callable[[str], str]) -> str:
-    """A text that the evidence chose, as `text` has it; those of facts are made once per text."""
-    if field.sql != quoted(field.name):
-        return once(field.sql, text("each"))
-    return quoted(shown(field.name)) if field.level is Level.FACTS else text(field.sql)
