@@ -16,7 +16,8 @@ from atop_timeline.events import Column, EventType, Kind
 from atop_timeline.extraction import extract
 from atop_timeline.logs import LogOrigin
 from atop_timeline.timeline import Timeline
-from tests.test_messages import ATTRIBUTE, ENVIRONMENTS, ROOT, SPOKEN, plaso, written_elsewhere
+from tests.plasos import written_by_plaso
+from tests.test_messages import ENVIRONMENTS, ROOT, written_elsewhere
 from tests.timelines import EXIT, START, T0_US, TYPES, Known, Told, hostile, log_of, timeline_of, written
 
 SERVER = ROOT / "test_data" / "server.E01"
@@ -54,43 +55,10 @@ def line_of(told: Told, *log: LogOrigin) -> dict[str, str]:
     return dict(zip(header.split(","), line.split(","), strict=True))
 
 
-RESERVED = {
-    "hostname",
-    "username",
-    "filename",
-    "inode",
-    "offset",
-    "data_type",
-    "datetime",
-    "timestamp",
-    "timestamp_desc",
-}
-RESERVED |= {"message", "source_short", "source_long", "parser"}  # columns of their own, or none of the event's data
-
-
-def plasos(event: dict[str, Any]) -> str:
-    """The line of an event as plaso/output/l2t_csv.py makes it."""
-    spoken = SPOKEN[event["data_type"]]
-    long, short = (plaso(spoken[name], event) for name in ("message", "short_message"))
-    told = RESERVED | set(ATTRIBUTE.findall(" ".join(spoken["message"])))
-    fields = [
-        datetime.fromisoformat(event["datetime"]).strftime("%m/%d/%Y"),
-        event["datetime"][11:19],
-        "UTC",
-        ".A.." if event["timestamp_desc"] == "Start Time" else "....",
-        *(spoken["short_source"], spoken["source"], event["timestamp_desc"]),
-        *(event.get("username", "-"), event.get("hostname", "-")),
-        *(short if len(short) <= 80 else short[:77] + "...", long),
-        *("2", event.get("filename", "-"), str(event.get("inode", "-")), "-", "atop"),
-        "; ".join(sorted(f"{name}: {value}" for name, value in event.items() if name not in told)),
-    ]
-    return ",".join(each.replace(",", " ") for each in fields)
-
-
 @every_source
-def test_lines_are_plasos(source: str) -> None:
-    lines, events = both(source)
-    assert lines == [plasos(event) for event in events]
+def test_bytes_are_plasos(source: str) -> None:
+    with SOURCES[source]() as timeline:
+        assert written(timeline, "l2tcsv") == written_by_plaso(timeline, "l2tcsv")
 
 
 @every_source
