@@ -136,6 +136,12 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--list-formats", action="store_true", help="shows the formats and what each loses, and ends")
     group.add_argument("--list-attributes", action="store_true", help="shows what each kind of event tells, and ends")
     group.add_argument("--overwrite", action="store_true", help="replaces FILE if it exists")
+    group.add_argument(
+        "--split",
+        type=count,
+        metavar="LINES",
+        help="several files of at most so many lines, header included: FILE-1, FILE-2 ... before the suffix",
+    )
     group.add_argument("--summary-json", metavar="FILE", help="writes the summary, with every log and loss, as JSON")
 
 

@@ -1,6 +1,7 @@
 """One run of the command: evidence to timeline, timeline to file, and what there is to tell of it."""
 
 import json
+import math
 import tempfile
 import time
 from argparse import Namespace
@@ -9,12 +10,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from atop_timeline import listing, output, plugins, temporary
+from atop_timeline import listing, output, parts, plugins, temporary
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError, UsageError
 from atop_timeline.evidence import Wanted
 from atop_timeline.extraction import Extraction, Report, extract, survey
 from atop_timeline.keys import gathered
+from atop_timeline.output import Counted
+from atop_timeline.parts import Parts
 from atop_timeline.plugins import Formatter
 from atop_timeline.rawlog import Damage
 from atop_timeline.reading import LogReport
@@ -34,7 +37,7 @@ def run(options: Namespace) -> bool:
     console = _console(options)
     formatter = _formatter(options)
     only = _only(options)
-    outputs = [path for path in (options.output, options.summary_json) if path]
+    outputs = [*_files(options, formatter), *([options.summary_json] if options.summary_json else [])]
     with room(options, outputs, options.jobs) as taken:
         timeline, report = _extracted(options, only, console, taken)
         with timeline:
@@ -42,8 +45,9 @@ def run(options: Namespace) -> bool:
             if not any(log.samples for log in report.logs):
                 raise EvidenceError(nothing_found(report))
             written = _written(timeline, formatter, options, console)
-            if formatter.suffix == ".csv" and written["events"] >= _EXCEL_ROWS:
-                console.note(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --from, --to and --only make it less")
+            lines_of_file = min(written["events"] + (formatter.header_lines or 0), options.split or math.inf)
+            if formatter.suffix.endswith("csv") and lines_of_file > _EXCEL_ROWS:
+                console.warn(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --split {_EXCEL_ROWS} makes more files")
             summary = summarize(report, timeline, written)
     console.table([*lines(summary), ("elapsed", f"{time.monotonic() - started:.1f} s")])
     if options.summary_json:
@@ -97,6 +101,21 @@ def _formatter(options: Namespace) -> Formatter:
     return fitting[0] if fitting else known[_DEFAULT_FORMAT]
 
 
+def _files(options: Namespace, formatter: Formatter) -> list[str]:
+    """The output, or those files of an output in parts that are known before it is made."""
+    if options.split is None:
+        return [options.output]
+    if options.output == output.STANDARD_OUTPUT or output.is_no_file(options.output):
+        raise UsageError(f"--split {options.split}: {options.output} is no file")
+    if formatter.header_lines is None:
+        raise UsageError(f"--split {options.split}: {formatter.name} is always one file")
+    if options.split <= formatter.header_lines:
+        raise UsageError(
+            f"--split {options.split}: a file of {formatter.name} has {formatter.header_lines} line of header"
+        )
+    return list(dict.fromkeys([*parts.names(options.output, 1), *parts.there(options.output)]))
+
+
 def _only(options: Namespace) -> Collection[str]:
     """The names of the chosen event types."""
     chosen = plugins.chosen(options.only, options.parsers)
@@ -135,17 +154,17 @@ def _written(timeline: Timeline, formatter: Formatter, options: Namespace, conso
     total = sum(timeline.count(each) for each in timeline.types)
     with (
         console.progress("writing", "k events", 1e3) as advance,
-        output.opened(options.output, overwrite=options.overwrite) as stream,
+        _opened(formatter, options) as stream,
     ):
         timeline.written = lambda count: advance(count, total)
         events = formatter.write(timeline, stream)
-    return {
-        "path": options.output,
-        "format": formatter.name,
-        "events": events,
-        "size": stream.size,
-        "sha256": stream.sha256,
-    }
+    return {"path": options.output, "format": formatter.name, "events": events} | stream.told
+
+
+def _opened(formatter: Formatter, options: Namespace) -> AbstractContextManager[Counted | Parts]:
+    if options.split is None:
+        return output.opened(options.output, overwrite=options.overwrite)
+    return parts.opened(options.output, options.split, formatter.header_lines or 0, overwrite=options.overwrite)
 
 
 def tell(report: Report, console: Console) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from atop_timeline.errors import AtopTimelineError, OutputError, UsageError
 from atop_timeline.segments import first_segments
@@ -46,6 +46,11 @@ class Counted(io.RawIOBase):
         """Of what went through, in hexadecimal digits."""
         return self._digest.hexdigest()
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What there is to tell of it."""
+        return {"size": self.size, "sha256": self.sha256}
+
 
 def check(path: str, *, overwrite: bool) -> None:
     """Raises `OutputError` if nothing can be written there, or something stands there that must not be replaced."""
@@ -74,7 +79,7 @@ def show(lines: Iterable[str]) -> None:
 
 def folder_beside(path: str) -> str:
     """Where temporary files of this output go: its folder, but the system's own where it is no file."""
-    if path == STANDARD_OUTPUT or (os.path.exists(path) and not os.path.isfile(path)):  # noqa: PTH110, PTH113  never raise
+    if path == STANDARD_OUTPUT or is_no_file(path):
         return tempfile.gettempdir()
     return os.path.dirname(os.path.realpath(path))  # noqa: PTH120  realpath's
 
@@ -106,14 +111,14 @@ def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
     Raises `OutputError` where it cannot be written.
     """
     check(path, overwrite=overwrite)
-    try:
+    with os_errors(path):
         if path == STANDARD_OUTPUT:
             if sys.stdout is None:  # its descriptor was closed when Python started
                 raise OutputError("standard output is closed")
             yield Counted(sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return
-        if Path(path).exists() and not Path(path).is_file():  # a device or a pipe is written to, not replaced
+        if is_no_file(path):  # a device or a pipe is written to, not replaced
             with Path(path).open("wb") as stream:
                 yield Counted(stream)
             return
@@ -124,6 +129,13 @@ def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
                 yield Counted(stream)
             check(path, overwrite=overwrite)
             unfinished.replace(target)
+
+
+@contextmanager
+def os_errors(path: str) -> Iterator[None]:
+    """Raises `OutputError` where the system cannot write there."""
+    try:
+        yield
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain when it ends
         raise OutputError("standard output was closed before all was written") from error
@@ -131,3 +143,8 @@ def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
         raise
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def is_no_file(path: str) -> bool:
+    """Whether there is something that is no file, such as a device."""
+    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113  never raise

@@ -41,6 +41,8 @@ class Formatter(Protocol):
     description: str
     loses: str
     """What of an event does not come through, in one line."""
+    header_lines: int | None
+    """How many lines stand before those of events, one each; None: the format is not one of lines."""
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events and gives their number."""

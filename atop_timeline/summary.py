@@ -47,9 +47,9 @@ def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     unread = sum(each["serious"] for each in summary["problems"])
     if unread:
         yield "not read", f"files or volumes: {unread:,}"
-    output = summary["output"]
-    yield "output", f"{output['path']}, {output['size']:,} bytes"
-    yield "SHA-256", output["sha256"]
+    for file in summary["output"].get("files", [summary["output"]]):
+        yield "output", f"{file['path']}, {file['size']:,} bytes"
+        yield "SHA-256", file["sha256"]
 
 
 def _host_names(hosts: Sequence[Mapping[str, Any]]) -> list[str]:

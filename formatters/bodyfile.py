@@ -28,6 +28,7 @@ class Bodyfile:
     suffix = ".body"
     description = "body file for mactime, to be merged with that of fls"
     loses = "fractions of seconds, and all but message, host, user id and place of the record"
+    header_lines = 0
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events."""

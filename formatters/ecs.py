@@ -59,6 +59,7 @@ class Ecs:
     suffix = ".ndjson"
     description = "JSON lines in Elastic Common Schema"
     loses = "nothing"
+    header_lines = 0
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events."""

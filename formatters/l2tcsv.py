@@ -27,6 +27,7 @@ class L2tCsv:
     suffix = ".l2tcsv"
     description = "log2timeline CSV of 17 columns"
     loses = "fractions of seconds, commas, types; quotes are not escaped, spreadsheets may run cells"
+    header_lines = 1
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events under a header."""

@@ -24,6 +24,7 @@ class Parquet:
     suffix = ".parquet"
     description = "Parquet with typed columns, for DuckDB, pandas and atop-hunt"
     loses = "nothing"
+    header_lines = None
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events into a file of the timeline's, for which DuckDB has to go back and forth."""

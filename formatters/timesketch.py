@@ -23,6 +23,7 @@ class TimesketchCsv:
     suffix = ".csv"
     description = "Timesketch CSV, and for spreadsheets"
     loses = "importers guess types: texts such as nan, NULL or 0100 suffer, whole numbers may get a fraction"
+    header_lines = 1
     guarded = True
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
@@ -49,6 +50,7 @@ class TimesketchJsonl:
     suffix = ".jsonl"
     description = "Timesketch JSON lines"
     loses = "nothing"
+    header_lines = 0
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events."""

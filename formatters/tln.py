@@ -22,6 +22,7 @@ class Tln:
     suffix = ".tln"
     description = "TLN of five fields"
     loses = "pipes and semicolons, and all but time, host, user and message"
+    header_lines = 1
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events under a header."""

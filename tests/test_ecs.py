@@ -12,7 +12,7 @@ from atop_timeline.extraction import extract
 from atop_timeline.timeline import Timeline
 from tests.test_l2tcsv import SOURCES
 from tests.test_messages import ROOT
-from tests.timelines import EXIT, START, TYPES, Told, timeline_of, written
+from tests.timelines import EXIT, START, TYPES, Known, Told, timeline_of, written
 
 FIELDS = dict(
     line.rsplit(maxsplit=1)
@@ -126,7 +126,7 @@ def test_type_is_one_that_the_category_has(source: str) -> None:
 
 
 def test_line() -> None:
-    known = {"pid": 7, "tgid": 7, "is_process": True, "process": b'a"b', "uid": 33, "euid": 0, "exit_code": 3}
+    known: Known = {"pid": 7, "tgid": 7, "is_process": True, "process": b'a"b', "uid": 33, "euid": 0, "exit_code": 3}
     with timeline_of([Told(EXIT, known)]) as timeline:
         assert json.loads(written(timeline, "ecs")) == {
             "@timestamp": "2026-11-23T03:33:40.000000+00:00",

@@ -71,6 +71,7 @@ class Lines:
     suffix = ".lines"
     description = "seconds and names"
     loses = "nearly everything"
+    header_lines = 0
 
     def write(self, timeline, stream):
         pieces = (Piece(Level.EVENT, "time_us // 1000000 || ' '"), Piece(Level.FACTS, "process || ' ' || pid"))
