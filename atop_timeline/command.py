@@ -90,15 +90,17 @@ def wanted(options: Namespace, console: Console) -> Wanted:
 
 
 def _formatter(options: Namespace) -> Formatter:
-    """The chosen formatter, or the first whose suffix the output has."""
+    """The chosen formatter, or the one whose suffix the output has."""
     known = plugins.formatters()
     if options.format:
         if options.format not in known:
             raise UsageError(f"--format {options.format}: there are {', '.join(known)}")
         return known[options.format]
     suffix = Path(options.output).suffix.lower()
-    fitting = [each for each in (known[_DEFAULT_FORMAT], *known.values()) if each.suffix == suffix]
-    return fitting[0] if fitting else known[_DEFAULT_FORMAT]
+    fitting = [each.name for each in known.values() if each.suffix == suffix] or [_DEFAULT_FORMAT]
+    if len(fitting) > 1 and _DEFAULT_FORMAT not in fitting:
+        raise UsageError(f"{options.output}: by --format choose {' or '.join(fitting)}")
+    return known[_DEFAULT_FORMAT if _DEFAULT_FORMAT in fitting else fitting[0]]
 
 
 def _files(options: Namespace, formatter: Formatter) -> list[str]:

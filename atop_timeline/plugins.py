@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from itertools import pairwise
 from typing import Any, Protocol
 
 from atop_timeline.blocks import Samples
@@ -99,4 +100,8 @@ def _loaded(group: str) -> dict[str, Any]:
 
 @cache  # every package that is installed has to be looked at
 def _entry_points(group: str) -> list[EntryPoint]:
-    return sorted(entry_points(group=group), key=lambda each: each.name)
+    found = sorted(entry_points(group=group), key=lambda each: each.name)
+    for one, other in pairwise(found):
+        if one.name == other.name:
+            raise UsageError(f"two plugins have the name {one.name}: {one.value} and {other.value}; uninstall one")
+    return found

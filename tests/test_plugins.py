@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from atop_timeline import plugins
+from atop_timeline.extraction import extract
+from tests.test_messages import ENVIRONMENTS, written_elsewhere
+from tests.timelines import written
 
 LOG = Path(__file__).parents[1] / "test_data" / "logs" / "2.8.1" / "atop_raw"
 
@@ -77,12 +80,21 @@ class Lines:
         pieces = (Piece(Level.EVENT, "time_us // 1000000 || ' '"), Piece(Level.FACTS, "process || ' ' || pid"))
         return timeline.write(lambda _: pieces, stream)
 '''
-ENTRY_POINTS = """
-[atop_timeline.parsers]
-busy = busy:BusyParser
-[atop_timeline.formatters]
-lines = lines:Lines
+PROJECT = """
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "busy"
+version = "1.0"
+[project.entry-points."atop_timeline.parsers"]
+busy = "busy:BusyParser"
+[project.entry-points."atop_timeline.formatters"]
+lines = "lines:Lines"
+[tool.setuptools]
+py-modules = ["busy", "lines"]
 """
+INSTALL = ["-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-build-isolation", "--target"]
 BUSY = """\
 1795406190 rcu_preempt 15
 1795406192 atop 20064
@@ -137,15 +149,22 @@ def test_formatters_tell_themselves_apart() -> None:
     assert [text for text in told if len(text.splitlines()) != 1 or text.strip() != text] == []
 
 
-@pytest.fixture(name="site")
-def _site(tmp_path: Path) -> Path:
-    """A place of packages with one that is somebody else's."""
-    site = tmp_path / "site"
-    (site / "busy-1.0.dist-info").mkdir(parents=True)
-    (site / "busy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: busy\nVersion: 1.0\n")
-    (site / "busy-1.0.dist-info" / "entry_points.txt").write_text(ENTRY_POINTS)
-    (site / "busy.py").write_text(PARSER)
-    (site / "lines.py").write_text(FORMATTER)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_each_format_has_the_same_bytes_on_every_run(environment: dict[str, str]) -> None:
+    names = list(plugins.formatters())
+    with extract([str(LOG)]).timeline as timeline:
+        first = b"".join(written(timeline, name) for name in names)
+    assert written_elsewhere(LOG, names, environment) == first
+
+
+@pytest.fixture(name="site", scope="module")
+def _site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place of packages with one that is somebody else's, built and installed."""
+    package = tmp_path_factory.mktemp("package")
+    for name, text in (("pyproject.toml", PROJECT), ("busy.py", PARSER), ("lines.py", FORMATTER)):
+        (package / name).write_text(text)
+    site = tmp_path_factory.mktemp("site")
+    subprocess.run([sys.executable, *INSTALL, site, package], check=True)
     return site
 
 
@@ -184,3 +203,21 @@ def test_somebody_elses_formatter(site: Path, tmp_path: Path) -> None:
 
 def test_it_is_listed(site: Path) -> None:
     assert "lines             .lines    seconds and names; loses: nearly everything" in run(site, "--list-formats")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("lines = lines:Twice", "by --format choose lines or timesketch-jsonl", id="suffix"),
+        pytest.param("timesketch = lines:Lines", "two plugins have the name timesketch: ", id="name"),
+    ],
+)
+def test_what_could_be_two_is_told(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "lines.py").write_text(f"{FORMATTER}\nclass Twice(Lines):\n    suffix = '.jsonl'\n")
+    folder = tmp_path / "lines-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: lines\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[atop_timeline.formatters]\n{name}\n")
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        run(tmp_path, str(LOG), "-o", str(tmp_path / "a.jsonl"))
+    assert (raised.value.returncode, told in raised.value.stderr) == (2, True)
