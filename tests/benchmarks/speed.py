@@ -31,7 +31,10 @@ from tests.benchmarks.costs import Cost, cost, median
 OURS = (
     ("timesketch CSV", "csv", 1),
     ("Timesketch JSON lines", "jsonl", 1),
+    ("Elastic Common Schema", "ndjson", 1),
     ("l2tcsv", "l2tcsv", 1),
+    ("TLN", "tln", 1),
+    ("body file", "body", 1),
     ("Parquet", "parquet", 1),
     ("timesketch CSV", "csv", 2),
     ("Parquet", "parquet", 2),
