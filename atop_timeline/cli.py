@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and gives its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if not (options.sources or options.list_formats or options.list_attributes):
+    if not (options.sources or options.show):
         parser.error("name at least one SOURCE: a disk image, a collection, a folder or an atop log")
     return status_of(parser, lambda: _run(options))
 
@@ -63,8 +63,8 @@ def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
 
 
 def _run(options: argparse.Namespace) -> bool:
-    if options.list_formats or options.list_attributes:
-        _list_formats() if options.list_formats else _list_attributes()
+    if options.show:
+        options.show()
         return True
     from atop_timeline import command  # noqa: PLC0415  heavy
 
@@ -133,8 +133,15 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         const="timesketch-raw",
         help="CSV without the guard: a spreadsheet would run cells that an attacker wrote",
     )
-    group.add_argument("--list-formats", action="store_true", help="shows the formats and what each loses, and ends")
-    group.add_argument("--list-attributes", action="store_true", help="shows what each kind of event tells, and ends")
+    _add_listing(group, "--list-formats", _list_formats, "shows the formats and what each loses, and ends")
+    group.add_argument(
+        "--profile",
+        default="full",
+        metavar="NAME",
+        help="which attributes go out: minimal, standard, full (default), or a YAML file of yours",
+    )
+    _add_listing(group, "--list-profiles", _list_profiles, "shows the profiles with their attributes, and ends")
+    _add_listing(group, "--list-attributes", _list_attributes, "shows what each kind of event tells, and ends")
     group.add_argument("--overwrite", action="store_true", help="replaces FILE if it exists")
     group.add_argument(
         "--split",
@@ -143,6 +150,10 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         help="several files of at most so many lines, header included: FILE-1, FILE-2 ... before the suffix",
     )
     group.add_argument("--summary-json", metavar="FILE", help="writes the summary, with every log and loss, as JSON")
+
+
+def _add_listing(group: "argparse._ArgumentGroup", option: str, show: Callable[[], None], told: str) -> None:
+    group.add_argument(option, dest="show", action="store_const", const=show, help=told)
 
 
 def _add_resources(group: "argparse._ArgumentGroup") -> None:
@@ -163,6 +174,15 @@ def _list_formats() -> None:
 
     known = plugins.formatters().values()
     output.show(f"{each.name:17} {each.suffix:9} {each.description}; loses: {each.loses}" for each in known)
+
+
+def _list_profiles() -> None:
+    from atop_timeline import output, profiles  # noqa: PLC0415  heavy
+
+    output.show(
+        f"{each.name:9} {each.description}" + "".join(f"; {name}" for name in sorted(each.attributes or ()))
+        for each in profiles.profiles()
+    )
 
 
 def _list_attributes() -> None:

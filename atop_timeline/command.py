@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from atop_timeline import listing, output, parts, plugins, temporary
+from atop_timeline import listing, output, parts, plugins, profiles, temporary
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError, UsageError
 from atop_timeline.evidence import Wanted
@@ -36,11 +36,13 @@ def run(options: Namespace) -> bool:
     started = time.monotonic()
     console = _console(options)
     formatter = _formatter(options)
+    shown = profiles.profile(options.profile).attributes
     only = _only(options)
     outputs = [*_files(options, formatter), *([options.summary_json] if options.summary_json else [])]
     with room(options, outputs, options.jobs) as taken:
         timeline, report = _extracted(options, only, console, taken)
         with timeline:
+            timeline.shown = shown
             tell(report, console)
             if not any(log.samples for log in report.logs):
                 raise EvidenceError(nothing_found(report))

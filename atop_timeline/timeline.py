@@ -5,7 +5,7 @@ events of a sample share stands with the sample. So a line of output is put toge
 made once for many events, window by window in the order of time: nothing is ever sorted or held as a whole.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import pairwise
@@ -51,7 +51,8 @@ class Timeline:
 
     `types` are the event types to show, their order is that of events of the same time. `staging` are types
     that only a parser's `finish` reads. Events of other types are dropped. `period` is the first microsecond
-    to show and the first one not to. `written` is told, while lines are written, how many have been.
+    to show and the first one not to. `shown` names the columns of types to show, where not all are; `written`
+    is told, while lines are written, how many have been.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Timeline:
         room: Room = DEFAULT_ROOM,
     ) -> None:
         self.types = tuple(types)
+        self.shown: Collection[str] | None = None
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
         self._counts: dict[EventType, int] = {}
@@ -151,13 +153,18 @@ class Timeline:
         self._facts.complete(facts, key, query)
 
     def columns(self) -> tuple[Column, ...]:
-        """The columns of all types, each once."""
-        return tuple({column.name: column for each in self.types for column in each.attributes}.values())
+        """The columns of all types to show, each once."""
+        return tuple({column.name: column for each in self.types for column in self.attributes(each)}.values())
+
+    def attributes(self, event_type: EventType) -> tuple[Column, ...]:
+        """The columns of a type to show."""
+        return tuple(each for each in event_type.attributes if self.shown is None or each.name in self.shown)
 
     def known(self, event_type: EventType) -> tuple[Column, ...]:
-        """The columns of a type of which any of its events may know something."""
-        facts = self._facts.known(event_type.facts) if event_type.facts else set()
-        return tuple(each for each in event_type.columns if each.name in facts) + event_type.own
+        """The columns of a type to show of which any of its events may know something."""
+        known = {each.name for each in event_type.own}
+        known |= self._facts.known(event_type.facts) if event_type.facts else set()
+        return tuple(each for each in self.attributes(event_type) if each.name in known)
 
     def count(self, event_type: EventType) -> int:
         """How many events of a type there are to show, once all are inserted."""

@@ -32,10 +32,10 @@ class L2tCsv:
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events under a header."""
         stream.write(_HEADER)
-        return timeline.write(_line, stream)
+        return timeline.write(lambda event_type: _line(timeline, event_type), stream)
 
 
-def _line(event_type: EventType) -> Iterator[Piece]:
+def _line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
     message = message_of(event_type)
     yield Piece(Level.TIME, "strftime(make_timestamp(time_us), '%m/%d/%Y,%H:%M:%S,UTC,')")
     macb = ".A.." if event_type.timestamp_desc in _ACCESSED else "...."
@@ -46,12 +46,13 @@ def _line(event_type: EventType) -> Iterator[Piece]:
     short, long = message.short_sql(event_type), message.long_sql(event_type)
     yield Piece(message.level(event_type), f"concat({_plain(short)}, ',', {_plain(long)}, ',2,')")
     yield Piece(Level.ORIGIN, f"{_value('filename')} || ',' || coalesce(CAST(inode AS VARCHAR), '-') || ',-,atop,'")
-    yield from _extra(event_type, message.attributes())
+    yield from _extra(timeline, event_type, message.attributes())
 
 
-def _extra(event_type: EventType, told: set[str]) -> Iterator[Piece]:
+def _extra(timeline: Timeline, event_type: EventType, told: set[str]) -> Iterator[Piece]:
     """`name: value` of what the message does not tell, sorted, with `; ` between them."""
-    levels = {each.name: (levels_of(event_type)[each.name], each.kind) for each in event_type.attributes}
+    of_type = levels_of(event_type)
+    levels = {each.name: (of_type[each.name], each.kind) for each in timeline.attributes(event_type)}
     levels |= {each.name: (Level.ORIGIN, each.kind) for each in PROVENANCE}
     levels |= {ACCURACY.name: (Level.ACCURACY, ACCURACY.kind)}
     for name in sorted(levels.keys() - told - _RESERVED, key=lambda name: f"{name}:"):

@@ -7,6 +7,7 @@ import json
 import shutil
 
 from atop_timeline.events import ACCURACY, PROVENANCE, EventType
+from atop_timeline.parquet import LEFT_OUT
 from atop_timeline.store import literal
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
@@ -46,8 +47,10 @@ def _columns(timeline: Timeline, event_type: EventType) -> dict[str, Piece]:
 
 
 def _described(timeline: Timeline) -> str:
-    """The option that keeps units and meanings of columns in the file."""
+    """The option that keeps units and meanings of columns in the file, and which attributes are not in it."""
     columns = [*timeline.columns(), *PROVENANCE, ACCURACY]
     units = json.dumps({each.name: each.unit for each in columns if each.unit})
     meanings = json.dumps({each.name: each.meaning for each in columns})
-    return f"KV_METADATA {{units: {literal(units)}, meanings: {literal(meanings)}}}"
+    every = {each.name for event_type in timeline.types for each in event_type.attributes}
+    left_out = json.dumps(sorted(every - {each.name for each in columns}))
+    return f"KV_METADATA {{units: {literal(units)}, meanings: {literal(meanings)}, {LEFT_OUT}: {literal(left_out)}}}"

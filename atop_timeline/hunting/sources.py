@@ -5,16 +5,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from atop_timeline import hostfiles, plugins
+from atop_timeline import plugins
 from atop_timeline.command import nothing_found, tell, wanted
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError
 from atop_timeline.extraction import extract
+from atop_timeline.parquet import check_whole, is_parquet, linked
 from atop_timeline.store import Questions, Room, literal
 
-from .tables import NEEDED, events
-
-_MAGIC = b"PAR1"
+from .tables import COLUMNS, NEEDED, events
 
 
 @contextmanager
@@ -22,7 +21,7 @@ def opened(options: Namespace, console: Console, room: Room) -> Iterator[tuple[Q
     """A database, the Parquet timelines to ask, and whether nothing of the evidence was damaged or unreadable."""
     questions = Questions(room)
     try:
-        timelines = [each for each in options.sources if _is_timeline(each)]
+        timelines = [each for each in options.sources if is_parquet(each)]
         evidence = [each for each in options.sources if each not in timelines]
         files = [_checked(questions, each, number) for number, each in enumerate(timelines)]
         whole = True
@@ -35,24 +34,14 @@ def opened(options: Namespace, console: Console, room: Room) -> Iterator[tuple[Q
         questions.close()
 
 
-def _is_timeline(source: str) -> bool:
-    try:
-        if not Path(source).is_file():
-            return False
-        with hostfiles.opened(source) as stream:
-            return stream.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
-
-
 def _checked(questions: Questions, file: str, number: int) -> str:
     """The same file by a name that DuckDB takes for no pattern; raises `EvidenceError` where it is no timeline."""
-    link = questions.directory / f"{number}.parquet"
-    link.symlink_to(Path(file).resolve())
-    needed = f"SELECT {', '.join(NEEDED)} FROM read_parquet({literal(str(link))}) LIMIT 1"
-    if fault := questions.fault(needed) or questions.fault(f"{events([str(link)])} LIMIT 1"):
-        raise EvidenceError(f"{file}: no timeline of atop-timeline: {fault.replace(str(link), file)}")
-    return str(link)
+    link = linked(file, questions.directory, number)
+    needed = f"SELECT {', '.join(NEEDED)} FROM read_parquet({literal(link)}) LIMIT 1"
+    if fault := questions.fault(needed) or questions.fault(f"{events([link])} LIMIT 1"):
+        raise EvidenceError(f"{file}: no timeline of atop-timeline: {fault.replace(link, file)}")
+    check_whole(questions, file, link, set(COLUMNS))
+    return link
 
 
 def _make(path: Path, evidence: Sequence[str], options: Namespace, console: Console, room: Room) -> bool:

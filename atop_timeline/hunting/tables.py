@@ -16,7 +16,7 @@ from atop_timeline.store import Questions, literal, quoted
 NEEDED = ("timestamp", "timestamp_desc", "data_type", "message")
 """Columns without which a Parquet file is no timeline."""
 
-_COLUMNS = {
+COLUMNS = {
     **dict.fromkeys(("timestamp_desc", "data_type", "message", "hostname", "process_guid", "parent_guid"), Kind.TEXT),
     **dict.fromkeys(("process", "command_line", "state", "username", "parent_process", "fate", "gone_by"), Kind.TEXT),
     **dict.fromkeys(("recording_event", "reason", "description"), Kind.TEXT),
@@ -99,8 +99,8 @@ def define(questions: Questions, files: Sequence[str]) -> None:
 def events(files: Sequence[str]) -> str:
     """The query for the events of Parquet files."""
     paths = ", ".join(map(literal, files))
-    shown = ", ".join(f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in _COLUMNS.items())
-    none = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in _COLUMNS.items())
+    shown = ", ".join(f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in COLUMNS.items())
+    none = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in COLUMNS.items())
     return f"""
         SELECT {shown} FROM (
             SELECT {none} WHERE false UNION ALL BY NAME FROM read_parquet([{paths}], union_by_name = true)
