@@ -162,7 +162,8 @@ def _written(timeline: Timeline, formatter: Formatter, options: Namespace, conso
     ):
         timeline.written = lambda count: advance(count, total)
         events = formatter.write(timeline, stream)
-    return {"path": options.output, "format": formatter.name, "events": events} | stream.told
+    told = {"path": options.output, "format": formatter.name, "profile": options.profile, "events": events}
+    return told | stream.told
 
 
 def _opened(formatter: Formatter, options: Namespace) -> AbstractContextManager[Counted | Parts]:

@@ -166,3 +166,9 @@ def test_they_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
     lines = capfd.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(NAMES)
     assert "; process_guid;" in lines[0]
+
+
+def test_the_summary_tells_which(tmp_path: Path) -> None:
+    summary = tmp_path / "summary.json"
+    made(tmp_path, "m.csv", "--profile", "minimal", "--summary-json", str(summary))
+    assert json.loads(summary.read_bytes())["output"]["profile"] == "minimal"
