@@ -76,9 +76,23 @@ def extract(  # noqa: PLR0913  all but one have a default
     since 1970 to show and the first one not to. `workers` read the logs, where there are several; without, they are
     read here. What cannot be read is told in the report, and the rest goes on.
     """
-    wanted_types = plugins.chosen(only)
     report = Report()
     logs = _all_logs(paths, wanted, report)
+    return extract_logs(logs, report, only=only, period=period, progress=progress, room=room, workers=workers)
+
+
+def extract_logs(  # noqa: PLR0913  all but two have a default
+    logs: Sequence[LogFile],
+    report: Report,
+    *,
+    only: Collection[str] | None = None,
+    period: tuple[int, int] = ALL_TIME,
+    progress: Callable[[Progress], None] = lambda _: None,
+    room: Room = DEFAULT_ROOM,
+    workers: Workers | None = None,
+) -> Extraction:
+    """The timeline of logs that somebody else has found; `report` grows by them."""
+    wanted_types = plugins.chosen(only)
     parsers = [each for each in plugins.parsers().values() if not wanted_types.isdisjoint(_names(each))]
     types = [each for parser in parsers for each in parser.event_types if each.name in wanted_types]
     timeline = Timeline(types, [each for parser in parsers for each in parser.staging], period, room)
