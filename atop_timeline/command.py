@@ -19,7 +19,6 @@ from atop_timeline.keys import gathered
 from atop_timeline.output import Counted
 from atop_timeline.parts import Parts
 from atop_timeline.plugins import Formatter
-from atop_timeline.rawlog import Damage
 from atop_timeline.reading import LogReport
 from atop_timeline.store import Room, suits
 from atop_timeline.summary import lines, summarize
@@ -186,18 +185,11 @@ def _tell_log(log: LogReport, console: Console) -> None:
     hosts, versions = ", ".join(log.hostnames), ", ".join(log.atop_versions)
     console.detail(f"log: {log.file.where}: {hosts}, atop {versions}, {log.samples:,} samples")
     told = [(f"at offset {remark.offset}: {remark.what}", remark.serious) for remark in log.remarks]
-    told += [(_told(damage), True) for damage in log.damages]
+    told += [(damage.told, True) for damage in log.damages]
     for what, serious in told[:_MOST_TOLD]:
         (console.warn if serious else console.note)(f"{log.file.where}: {what}")
     if len(told) > _MOST_TOLD:
         console.warn(f"{log.file.where}: {len(told) - _MOST_TOLD:,} more like these; --summary-json has all")
-
-
-def _told(damage: Damage) -> str:
-    if not damage.length:
-        return damage.what
-    place = f"{damage.length:,} bytes from offset {damage.offset}"
-    return f"{damage.what}; {place}, {damage.samples:,} samples lost, {damage.parts:,} saved in part"
 
 
 def nothing_found(report: Report) -> str:

@@ -33,6 +33,14 @@ class Damage(NamedTuple):
     parts: int
     what: str
 
+    @property
+    def told(self) -> str:
+        """What, where, and what is lost by it."""
+        if not self.length:
+            return self.what
+        place = f"{self.length:,} bytes from offset {self.offset}"
+        return f"{self.what}; {place}, {self.samples:,} samples lost, {self.parts:,} saved in part"
+
 
 class RawLog:
     """A raw log, read from a seekable stream that the caller closes; `users` are the machine's names by user id.
