@@ -160,7 +160,7 @@ class DfvfsFile:
         """See `Source`."""
         try:
             entry = self.access.file_system(self.root).GetFileEntryByPathSpec(self.spec)
-            return buffered(partial(_read_at, entry.GetFileObject()), entry.size)
+            return buffered(partial(read_at, entry.GetFileObject()), entry.size)
         except FAILURES as error:
             raise EvidenceError(reason(error)) from error
 
@@ -176,12 +176,13 @@ class DfvfsVolume:
         """See `Source`."""
         try:
             volume = self.access.file_object(self.spec)
-            return buffered(partial(_read_at, volume), volume.get_size())
+            return buffered(partial(read_at, volume), volume.get_size())
         except FAILURES as error:
             raise EvidenceError(reason(error)) from error
 
 
-def _read_at(file_object: Any, offset: int, size: int) -> bytes:  # noqa: ANN401  dfVFS has no types
+def read_at(file_object: Any, offset: int, size: int) -> bytes:  # noqa: ANN401  dfVFS has no types
+    """Bytes of an open file of dfVFS's; raises `EvidenceError` where there are none to be had."""
     try:
         file_object.seek(offset)
         return bytes(file_object.read(size))

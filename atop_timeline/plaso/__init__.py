@@ -1,0 +1,1 @@
+"""The same events inside Plaso; nothing else of the project imports Plaso."""

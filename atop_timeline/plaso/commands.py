@@ -1,0 +1,42 @@
+"""Plaso's own commands with our parser in them.
+
+The parser is registered where this module is imported: a worker process that is not forked imports it again.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from plaso.scripts import log2timeline as log2timeline_script
+from plaso.scripts import pinfo as pinfo_script
+from plaso.scripts import psort as psort_script
+
+import atop_timeline.plaso.parser  # noqa: F401  registers the parser
+from atop_timeline.plaso.directory import OWN, put_together
+from atop_timeline.temporary import folder_in
+
+
+def log2timeline() -> int:
+    """`atop-log2timeline`."""
+    return _run(log2timeline_script.Main, {"--custom-artifact-definitions": str(OWN / "artifacts.yaml")})
+
+
+def psort() -> int:
+    """`atop-psort`."""
+    return _run(psort_script.Main, {})
+
+
+def pinfo() -> int:
+    """`atop-pinfo`."""
+    return _run(pinfo_script.Main, {})
+
+
+def _run(main: Callable[[], Any], options: dict[str, str]) -> int:
+    """Runs a stock command; options that the user gives stay as they are."""
+    with folder_in(tempfile.gettempdir()) as folder:
+        options = {"--data": str(put_together(Path(folder.path) / "data")), **options}
+        given = {each.partition("=")[0].replace("_", "-") for each in sys.argv[1:]}
+        sys.argv[1:1] = [text for option in options.items() if option[0] not in given for text in option]
+        return int(main() or 0)

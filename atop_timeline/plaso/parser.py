@@ -1,0 +1,79 @@
+"""The parser that Plaso runs: our own road, for the one log that Plaso has opened. To import it is to register it."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO
+
+from plaso.lib import errors, specification
+from plaso.parsers import interface, manager
+
+from atop_timeline.evidence import LogFile
+from atop_timeline.extraction import Report, extract_logs
+from atop_timeline.layout import MAGICS
+from atop_timeline.openers.volumes import read_at
+from atop_timeline.plaso.event_data import event_data
+from atop_timeline.plaso.surroundings import path_of, place_of, users_of
+from atop_timeline.store import Room
+from atop_timeline.streams import buffered
+
+_MEMORY = 400_000_000  # each of Plaso's workers takes so much, and Plaso's own besides
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file that Plaso has opened, as a source of ours."""
+
+    file_object: Any
+
+    def open(self) -> BinaryIO:
+        """See `Source`."""
+        return buffered(partial(read_at, self.file_object), self.file_object.get_size())
+
+
+class AtopParser(interface.FileObjectParser):  # type: ignore[misc]  # Plaso has no types
+    """Parser for the raw logs of atop."""
+
+    NAME = "atop"
+    DATA_FORMAT = "atop raw log file"
+
+    @classmethod
+    def GetFormatSpecification(cls) -> Any:  # noqa: ANN401, N802  as in Plaso
+        """The magic, in both byte orders."""
+        found = specification.FormatSpecification(cls.NAME)
+        for magic in MAGICS:
+            found.AddNewSignature(magic, offset=0)
+        return found
+
+    def ParseFileObject(self, parser_mediator: Any, file_object: Any) -> None:  # noqa: ANN401, N802  as in Plaso
+        """Produces all events of a log, and a warning for each damage; raises `WrongParser` where it is none."""
+        if file_object.read(4) not in MAGICS:
+            raise errors.WrongParser("not the magic of an atop raw log")
+        log = _log(parser_mediator, file_object)
+        report = Report()
+        timeline, _ = extract_logs([log], report, room=Room(_MEMORY, parser_mediator.temporary_directory))
+        with timeline:
+            for event in timeline.events():
+                if parser_mediator.abort:
+                    break
+                parser_mediator.ProduceEventData(event_data(event))
+        for warning in _warnings(report):
+            parser_mediator.ProduceWarning(warning)
+
+
+def _log(parser_mediator: Any, file_object: Any) -> LogFile:  # noqa: ANN401  Plaso has no types
+    """It is alone: whose machine it is Plaso tells by its host name."""
+    place = place_of(parser_mediator.GetFileEntry().path_spec)
+    path, size, source = path_of(place), file_object.get_size(), _Opened(file_object)
+    return LogFile(path, "", path, size, None, users_of(place), is_carved=False, can_travel=False, _source=source)
+
+
+def _warnings(report: Report) -> list[str]:
+    """What was lost, and what is odd enough that something may be."""
+    found = [each.what for each in report.problems]
+    for log in report.logs:
+        found += [each.told for each in log.damages]
+        found += [f"at offset {each.offset}: {each.what}" for each in log.remarks if each.serious]
+    return found
+
+
+manager.ParsersManager.RegisterParser(AtopParser)

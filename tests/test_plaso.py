@@ -1,0 +1,89 @@
+"""Events out of the real Plaso are those of our own command, log by log."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atop_timeline.events import Event
+from atop_timeline.evidence import Evidence
+from atop_timeline.extraction import Report, extract_logs
+
+IMAGE = Path("test_data/server.E01").absolute()
+PLASO_ONLY = {
+    *("__container_type__", "__type__", "date_time", "display_name", "message", "parser", "pathspec"),
+    *("timestamp", "sha256_hash"),
+}
+OURS_ONLY = {"evidence", "volume", "filename", "inode"}
+
+
+def run(folder: Path, command: str, *arguments: object) -> str:
+    """A console script of this environment, in a folder."""
+    script = Path(sys.executable).parent / command
+    done = subprocess.run(
+        [script, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def extracted(folder: Path, source: Path, *options: str) -> Path:
+    storage = folder / "case.plaso"
+    quiet = ("--unattended", "-q", "--status_view", "none", "--logfile", folder / "log.gz", "--storage-file", storage)
+    run(folder, "atop-log2timeline", *quiet, "--parsers", "atop", "--single-process", *options, source)
+    return storage
+
+
+def shown(storage: Path, form: str, *options: object, command: str = "atop-psort") -> str:
+    output = storage.with_suffix(f".{form}")
+    quiet = ("--unattended", "-q", "--status_view", "none", "--logfile", storage.with_suffix(".log.gz"))
+    run(storage.parent, command, *quiet, *options, "-o", form, "-w", output, storage)
+    return output.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return extracted(
+        tmp_path_factory.mktemp("image"), IMAGE, "--partitions", "all", "--artifact-filters", "LinuxAtopLogs"
+    )
+
+
+def ours() -> Iterator[tuple[str, Event]]:
+    """Events of each log by itself, with the log's path."""
+    for log in Evidence(str(IMAGE)).logs():
+        with extract_logs([log], Report()).timeline as timeline:
+            yield from ((log.path, each) for each in timeline.events())
+
+
+def plain(event: Event) -> dict[str, Any]:
+    """What both ways say of an event."""
+    known = {name: value for name, value in event.attributes.items() if value not in (None, "")}
+    time_us = round(event.date_time.CopyToPosixTimestamp() * 1_000_000)
+    named = {"data_type": event.data_type, "timestamp_desc": event.timestamp_desc, "time_us": time_us}
+    return named | {name: value for name, value in known.items() if name not in OURS_ONLY}
+
+
+def told(line: str) -> str:
+    """An event as psort shows it in JSON, with its log's path."""
+    event = json.loads(line)
+    facts = {name: value for name, value in event.items() if name not in PLASO_ONLY}
+    path = event["display_name"].partition(":")[2]
+    return json.dumps([path, facts | {"time_us": event["timestamp"]}], sort_keys=True)
+
+
+def test_image_gives_the_events_of_each_log(storage: Path) -> None:
+    theirs = Counter(map(told, shown(storage, "json_line").splitlines()))
+    expected = Counter(json.dumps([path, plain(each)], sort_keys=True) for path, each in ours())
+    assert expected.total() > 7000
+    assert list((theirs - expected).items())[:2] == list((expected - theirs).items())[:2]
+    assert theirs == expected
