@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -44,11 +46,11 @@ def extracted(folder: Path, source: Path, *options: str) -> Path:
     return storage
 
 
-def shown(storage: Path, form: str, *options: object, command: str = "atop-psort") -> str:
-    output = storage.with_suffix(f".{form}")
+def shown(storage: Path, form: str, *options: object, command: str = "atop-psort", name: str = "wrapped") -> str:
+    output = storage.with_name(f"{name}.{form}")
     quiet = ("--unattended", "-q", "--status_view", "none", "--logfile", storage.with_suffix(".log.gz"))
     run(storage.parent, command, *quiet, *options, "-o", form, "-w", output, storage)
-    return output.read_text(encoding="utf-8")
+    return output.read_text(encoding="utf-8") if output.exists() else ""
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +89,34 @@ def test_image_gives_the_events_of_each_log(storage: Path) -> None:
     assert expected.total() > 7000
     assert list((theirs - expected).items())[:2] == list((expected - theirs).items())[:2]
     assert theirs == expected
+
+
+def test_dynamic_is_the_same_from_the_stock_psort(storage: Path) -> None:
+    messages = storage.with_name("messages.yaml")
+    yaml = sorted(Path("formatters").glob("*.yaml"))
+    messages.write_text("".join(each.read_text(encoding="utf-8") for each in yaml), encoding="utf-8")
+    wrapped = shown(storage, "dynamic", "--dynamic-time")
+    stock = ("--dynamic-time", "--custom-formatter-definitions", messages)
+    assert wrapped.count("atop process") == 2523
+    assert shown(storage, "dynamic", *stock, command="psort", name="stock") == wrapped
+
+
+def test_damage_is_a_warning(storage: Path) -> None:
+    told = " ".join(run(storage.parent, "atop-pinfo", "-v", "--sections", "warnings", storage).split())
+    assert (
+        "record at offset 52565: announces 4661 bytes behind it, 4339 are left; 4,435 bytes from offset 52565" in told
+    )
+
+
+def test_tags(storage: Path) -> None:
+    tagged = shutil.copy(storage, storage.with_name("tagged.plaso"))
+    shown(Path(tagged), "null", "--analysis", "tagging", "--tagging-file", "tag_linux.txt")
+    sections = run(storage.parent, "atop-pinfo", "--sections", "events", tagged)
+    labels = dict(re.findall(r"(atop_\w+) : (\d+)", sections))
+    assert labels == {"atop_kernel_thread_look_alike": "13", "atop_killed": "14", "atop_short_lived": "546"}
+
+
+def test_parser_is_listed_and_in_the_preset_for_linux(tmp_path: Path) -> None:
+    listed = run(tmp_path, "atop-log2timeline", "--parsers", "list")
+    assert re.search(r"^ *atop : Parser for atop raw log files", listed, re.MULTILINE)
+    assert re.search(r"^ *linux : atop, ", listed, re.MULTILINE)

@@ -5,8 +5,7 @@ The parser is registered where this module is imported: a worker process that is
 
 import sys
 import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from plaso.scripts import log2timeline as log2timeline_script
@@ -20,23 +19,23 @@ from atop_timeline.temporary import folder_in
 
 def log2timeline() -> int:
     """`atop-log2timeline`."""
-    return _run(log2timeline_script.Main, {"--custom-artifact-definitions": str(OWN / "artifacts.yaml")})
+    return _with_data(log2timeline_script.Main, {"--custom-artifact-definitions": str(OWN / "artifacts.yaml")})
 
 
 def psort() -> int:
     """`atop-psort`."""
-    return _run(psort_script.Main, {})
+    return _with_data(psort_script.Main, {})
 
 
 def pinfo() -> int:
-    """`atop-pinfo`."""
-    return _run(pinfo_script.Main, {})
+    """`atop-pinfo`; it has no data directory."""
+    return int(pinfo_script.Main() or 0)
 
 
-def _run(main: Callable[[], Any], options: dict[str, str]) -> int:
-    """Runs a stock command; options that the user gives stay as they are."""
+def _with_data(main: Callable[[], Any], options: Mapping[str, str]) -> int:
+    """Runs a stock command with our data and options; those that the user gives stay as they are."""
     with folder_in(tempfile.gettempdir()) as folder:
-        options = {"--data": str(put_together(Path(folder.path) / "data")), **options}
+        options = {"--data": str(put_together(folder.path / "data")), **options}
         given = {each.partition("=")[0].replace("_", "-") for each in sys.argv[1:]}
         sys.argv[1:1] = [text for option in options.items() if option[0] not in given for text in option]
         return int(main() or 0)

@@ -1,7 +1,6 @@
 """Stock commands completed: the parser is there, and our files in the data directory that they choose."""
 
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from atop_timeline.temporary import folder_in
@@ -19,7 +18,7 @@ def complete(module: Any) -> None:  # noqa: ANN401  Plaso has no types
         parse(cls, options, configuration_object)
         if not getattr(options, "data_location", None):
             folder = folder_in(tempfile.gettempdir())  # goes with the process
-            configuration_object._data_location = str(put_together(Path(folder.path) / "data"))  # noqa: SLF001  no other way
+            configuration_object._data_location = str(put_together(folder.path / "data"))  # noqa: SLF001  no other way
             _folders.append(folder)
 
     helper.ParseOptions = classmethod(parse_options)
