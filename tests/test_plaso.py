@@ -120,3 +120,12 @@ def test_parser_is_listed_and_in_the_preset_for_linux(tmp_path: Path) -> None:
     listed = run(tmp_path, "atop-log2timeline", "--parsers", "list")
     assert re.search(r"^ *atop : Parser for atop raw log files", listed, re.MULTILINE)
     assert re.search(r"^ *linux : atop, ", listed, re.MULTILINE)
+
+
+def test_l2tcsv_is_that_of_our_own_command(tmp_path: Path) -> None:
+    log = shutil.copy("test_data/logs/debian-2.8.1-s390x/atop_raw", tmp_path)
+    own = tmp_path / "own.l2tcsv"
+    run(tmp_path, "atop-timeline", "-q", log, "-o", own)
+    theirs = shown(extracted(tmp_path, Path(log), "--hashers", "none"), "l2tcsv").replace(f"OS:{tmp_path}/", "")
+    lines = [re.sub("; evidence: [^;]*", "", line) for line in own.read_text(encoding="utf-8").splitlines()]
+    assert sorted(theirs.splitlines()) == sorted(lines)
