@@ -51,6 +51,11 @@ def read_head(path: str) -> bytes:
         return stream.read(HEAD_BYTES)
 
 
+def beginnings(kind: str) -> list[bytes]:
+    """What files of a kind begin with."""
+    return [magic for offset, magic, each in _KINDS if each == kind and not offset]
+
+
 def kind_of(head: bytes) -> str:
     """What first bytes are, '' if nothing known."""
     for offset, magic, kind in _KINDS:

@@ -1,5 +1,6 @@
 """Events out of the real Plaso are those of our own command, log by log."""
 
+import io
 import json
 import os
 import re
@@ -12,16 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from atop_timeline import plugins
 from atop_timeline.events import Event
 from atop_timeline.evidence import Evidence
-from atop_timeline.extraction import Report, extract_logs
+from atop_timeline.extraction import Report, extract, extract_logs
+from atop_timeline.plaso.directory import put_together
+from atop_timeline.plaso.event_data import time_attribute
+from tests.servers import PACK
 
 IMAGE = Path("test_data/server.E01").absolute()
 PLASO_ONLY = {
     *("__container_type__", "__type__", "date_time", "display_name", "message", "parser", "pathspec"),
     *("timestamp", "sha256_hash"),
 }
+DESCRIPTION = 10  # the column of l2tcsv
 OURS_ONLY = {"evidence", "volume", "filename", "inode"}
 
 
@@ -60,11 +67,15 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def ours() -> Iterator[tuple[str, Event]]:
-    """Events of each log by itself, with the log's path."""
+def ours() -> Iterator[tuple[str, Event, str]]:
+    """Events of each log by itself, with the log's path, and the message in l2tcsv."""
     for log in Evidence(str(IMAGE)).logs():
         with extract_logs([log], Report()).timeline as timeline:
-            yield from ((log.path, each) for each in timeline.events())
+            stream = io.BytesIO()
+            plugins.formatters()["l2tcsv"].write(timeline, stream)
+            messages = (line.split(",")[DESCRIPTION] for line in stream.getvalue().decode().splitlines()[1:])
+            for event, message in zip(timeline.events(), messages, strict=True):
+                yield log.path, event, message
 
 
 def plain(event: Event) -> dict[str, Any]:
@@ -79,13 +90,13 @@ def told(line: str) -> str:
     """An event as psort shows it in JSON, with its log's path."""
     event = json.loads(line)
     facts = {name: value for name, value in event.items() if name not in PLASO_ONLY}
-    path = event["display_name"].partition(":")[2]
-    return json.dumps([path, facts | {"time_us": event["timestamp"]}], sort_keys=True)
+    path, message = event["display_name"].partition(":")[2], event["message"].replace(",", " ")
+    return json.dumps([path, facts | {"time_us": event["timestamp"]}, message], sort_keys=True)
 
 
 def test_image_gives_the_events_of_each_log(storage: Path) -> None:
     theirs = Counter(map(told, shown(storage, "json_line").splitlines()))
-    expected = Counter(json.dumps([path, plain(each)], sort_keys=True) for path, each in ours())
+    expected = Counter(json.dumps([path, plain(each), message], sort_keys=True) for path, each, message in ours())
     assert expected.total() > 7000
     assert list((theirs - expected).items())[:2] == list((expected - theirs).items())[:2]
     assert theirs == expected
@@ -129,3 +140,32 @@ def test_l2tcsv_is_that_of_our_own_command(tmp_path: Path) -> None:
     theirs = shown(extracted(tmp_path, Path(log), "--hashers", "none"), "l2tcsv").replace(f"OS:{tmp_path}/", "")
     lines = [re.sub("; evidence: [^;]*", "", line) for line in own.read_text(encoding="utf-8").splitlines()]
     assert sorted(theirs.splitlines()) == sorted(lines)
+
+
+def test_every_kind_of_event_has_a_time(tmp_path: Path) -> None:
+    text = (put_together(tmp_path / "data") / "timeliner.yaml").read_text(encoding="utf-8")
+    known = {
+        (each["data_type"], mapping["name"], mapping["description"])
+        for each in yaml.safe_load_all(text)
+        for mapping in each.get("attribute_mappings", ())
+    }
+    types = [each for parser in plugins.parsers().values() for each in parser.event_types]
+    assert {(each.data_type, time_attribute(each.timestamp_desc), each.timestamp_desc) for each in types} <= known
+
+
+@pytest.mark.parametrize("name", ["atop_20261123.zst", "by any name"])
+def test_logs_in_zstd_are_read(name: str, tmp_path: Path) -> None:
+    log = Path("test_data/logs/2.8.1/atop_raw")
+    (tmp_path / name).write_bytes(PACK["zstd"](log.read_bytes()))
+    (tmp_path / "other.zst").write_bytes(PACK["zstd"](b"no log"))
+    storage = extracted(tmp_path, tmp_path, "--hashers", "none")
+    with extract([str(log)]).timeline as timeline:
+        expected = sum(timeline.count(each) for each in timeline.types)
+    assert len(shown(storage, "json_line").splitlines()) == expected
+
+
+def test_without_plaso_it_says_what_brings_it() -> None:
+    code = "import sys; sys.modules['plaso'] = None; import atop_timeline.plaso.commands"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    told = "error: no module plaso.scripts; pip install 'atop-timeline[plaso]' brings Plaso\n"
+    assert (done.returncode, done.stderr) == (1, told)

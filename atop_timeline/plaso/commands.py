@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from plaso.scripts import log2timeline as log2timeline_script
-from plaso.scripts import pinfo as pinfo_script
-from plaso.scripts import psort as psort_script
+try:
+    from plaso.scripts import log2timeline as log2timeline_script
+    from plaso.scripts import pinfo as pinfo_script
+    from plaso.scripts import psort as psort_script
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: no module {error.name}; pip install 'atop-timeline[plaso]' brings Plaso") from error
 
 import atop_timeline.plaso.parser  # noqa: F401  registers the parser
 from atop_timeline.plaso.directory import OWN, put_together

@@ -9,10 +9,12 @@ from plaso.parsers import interface, manager
 
 from atop_timeline.evidence import LogFile
 from atop_timeline.extraction import Report, extract_logs
+from atop_timeline.kinds import beginnings
 from atop_timeline.layout import MAGICS
 from atop_timeline.openers.volumes import read_at
 from atop_timeline.plaso.event_data import event_data
 from atop_timeline.plaso.surroundings import path_of, place_of, users_of
+from atop_timeline.recognition import Unwrapped, unwrapped
 from atop_timeline.store import Room
 from atop_timeline.streams import buffered
 
@@ -38,18 +40,21 @@ class AtopParser(interface.FileObjectParser):  # type: ignore[misc]  # Plaso has
 
     @classmethod
     def GetFormatSpecification(cls) -> Any:  # noqa: ANN401, N802  as in Plaso
-        """The magic, in both byte orders."""
+        """The magic, in both byte orders; and that of the compression which Plaso does not know."""
         found = specification.FormatSpecification(cls.NAME)
-        for magic in MAGICS:
+        for magic in (*MAGICS, *beginnings("zstd")):
             found.AddNewSignature(magic, offset=0)
         return found
 
     def ParseFileObject(self, parser_mediator: Any, file_object: Any) -> None:  # noqa: ANN401, N802  as in Plaso
         """Produces all events of a log, and a warning for each damage; raises `WrongParser` where it is none."""
-        if file_object.read(4) not in MAGICS:
-            raise errors.WrongParser("not the magic of an atop raw log")
-        log = _log(parser_mediator, file_object)
-        report = Report()
+        try:
+            found = unwrapped(_Opened(file_object))
+        except OSError as error:
+            raise errors.WrongParser(str(error)) from error
+        if not found.begins_as_log:
+            raise errors.WrongParser(found.description)
+        log, report = _log(parser_mediator, found), Report()
         timeline, _ = extract_logs([log], report, room=Room(_MEMORY, parser_mediator.temporary_directory))
         with timeline:
             for event in timeline.events():
@@ -60,11 +65,23 @@ class AtopParser(interface.FileObjectParser):  # type: ignore[misc]  # Plaso has
             parser_mediator.ProduceWarning(warning)
 
 
-def _log(parser_mediator: Any, file_object: Any) -> LogFile:  # noqa: ANN401  Plaso has no types
+def _log(parser_mediator: Any, found: Unwrapped) -> LogFile:  # noqa: ANN401  Plaso has no types
     """It is alone: whose machine it is Plaso tells by its host name."""
-    place = place_of(parser_mediator.GetFileEntry().path_spec)
-    path, size, source = path_of(place), file_object.get_size(), _Opened(file_object)
-    return LogFile(path, "", path, size, None, users_of(place), is_carved=False, can_travel=False, _source=source)
+    entry = parser_mediator.GetFileEntry()
+    place = place_of(entry.path_spec)
+    path = path_of(place)
+    return LogFile(
+        path,
+        "",
+        path,
+        entry.size,
+        None,
+        users_of(place),
+        is_carved=False,
+        can_travel=False,
+        _source=found.file,
+        _wrapping=found.wrapping,
+    )
 
 
 def _warnings(report: Report) -> list[str]:
