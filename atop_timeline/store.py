@@ -81,6 +81,7 @@ class Store:
                 "memory_limit": f"{self._memory // 2}B",
                 "temp_directory": str(self.directory / "spilled"),
                 "threads": 1,
+                "force_compression": "rle",  # the quickest to write; three times the size of the best
             }
         )
         self._own = threading.local()
