@@ -62,10 +62,10 @@ class FactTables:
         self._completions[facts] = key, frozenset(str(name) for name, *_ in described)
 
     def keep(self, event_type: EventType, expressions: Mapping[str, str]) -> str:
-        """The name of a table of expressions, by name, over the facts of a type's events, and `row_id`."""
+        """The name of a temporary table of expressions, by name, over the facts of a type's events, and `row_id`."""
         name = f"{event_type.name}_facts"
         for number, query in enumerate(self.queries(event_type, expressions)):
-            into = f"INSERT INTO {name}" if number else f"CREATE OR REPLACE TABLE {name} AS"
+            into = f"INSERT INTO {name}" if number else f"CREATE OR REPLACE TEMP TABLE {name} AS"
             self._store.execute(f"{into} {query}")
         return name
 

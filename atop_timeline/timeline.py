@@ -220,7 +220,7 @@ class Timeline:
                 yield Event(event_type.data_type, event_type.timestamp_desc, date_time, attributes)
 
     def facts(self, event_type: EventType) -> str:
-        """The name of a table of the facts of a type's events: `row_id` and its columns, texts as texts."""
+        """The name of a temporary table of the facts of a type's events: `row_id` and its columns, texts as texts."""
         return self._facts.keep(event_type, {each.name: quoted(each.name) for each in event_type.columns})
 
     def _columns(self, columns: Callable[[EventType], Mapping[str, Piece]]) -> Columns:

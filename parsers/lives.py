@@ -28,10 +28,10 @@ def find_lives(timeline: Timeline, sightings: str, last_sightings: str, known: s
     return bool(count)
 
 
-def forget_lives(timeline: Timeline) -> None:
-    """Drops the tables, which may be large."""
+def forget_lives(timeline: Timeline, known: str) -> None:
+    """Drops the tables, which may be large, and that of the facts of sightings."""
     names = ("seen", "outlived", "lives", "ordered", "face_ends", "complete", "spans", "changes_of_lives", "parents")
-    timeline.execute("; ".join(f"DROP TABLE {name}" for name in names))
+    timeline.execute("; ".join(f"DROP TABLE {name}" for name in (*names, known)))
 
 
 _SEEN = """

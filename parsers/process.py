@@ -139,12 +139,13 @@ class ProcessParser:
 
     def finish(self, timeline: Timeline) -> None:
         """Makes lives out of all sightings; starts, exits, changes and ends out of lives."""
-        if find_lives(timeline, SIGHTING.name, LAST_SIGHTING.name, timeline.facts(SIGHTING), _FACTS):
+        known = timeline.facts(SIGHTING)
+        if find_lives(timeline, SIGHTING.name, LAST_SIGHTING.name, known, _FACTS):
             timeline.fill(START, _STARTS)
             timeline.fill(EXIT, "FROM lives WHERE is_exit")
             timeline.fill(CHANGE, "FROM changes_of_lives")
             timeline.fill(END, _ENDS)
-            forget_lives(timeline)
+            forget_lives(timeline, known)
 
 
 _STARTS = """
