@@ -108,7 +108,6 @@ CGROUP = EventType(
         Column("cpu_percent", Kind.NUMBER, "%", "processor time of the interval, 100: one processor"),
         Column("pids", Kind.TEXT, "", f"its processes, at most the first {SHOWN_PIDS}"),
     ),
-    default=False,
 )
 
 

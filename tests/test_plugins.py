@@ -118,6 +118,14 @@ def test_each_parser_has_the_name_of_its_entry_point() -> None:
     assert {name: each.name for name, each in plugins.parsers().items()} == {name: name for name in plugins.parsers()}
 
 
+@pytest.mark.parametrize("name", plugins.parsers())
+def test_each_parser_shows_something_where_it_is_asked_for(name: str) -> None:
+    mine = {each.name for each in plugins.parsers()[name].event_types}
+    assert plugins.chosen([name]) & mine
+    assert plugins.chosen(None, [name]) & mine
+    assert plugins.chosen(None, ["all"]) & mine
+
+
 def test_event_types_of_all_parsers_differ() -> None:
     names = [each.name for parser in plugins.parsers().values() for each in (*parser.event_types, *parser.staging)]
     assert sorted(set(names)) == sorted(names)
