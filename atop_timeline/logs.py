@@ -30,13 +30,17 @@ DAMAGE = (
 )
 """What the table `damages` has of each damaged place, besides `log_id`."""
 
+SAMPLE_DIGEST = "sample_digest"
+"""The column of `origins` that has the digest as a text."""
+
 SAMPLE_BITS = 32
 """A sample's number is that of its log, and behind it these bits of its own."""
 
 _ORIGINS = f"""
 CREATE VIEW origins AS
 SELECT sample_id, logs.*, host, "offset", sample_interval, caveat,
-    strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S+00:00') AS sample_time
+    strftime(make_timestamp(time_us), '%Y-%m-%dT%H:%M:%S+00:00') AS sample_time,
+    lower(lpad(hex(digest_high), 16, '0') || lpad(hex(digest_low), 16, '0')) AS {SAMPLE_DIGEST}
 FROM samples JOIN logs ON log_id = sample_id >> {SAMPLE_BITS} JOIN hosts USING (log_id)
 """
 _HOSTS = """
@@ -104,12 +108,15 @@ class Logs:
             {name: [value] if isinstance(value, str) else np.array([value]) for name, value in known.items()}
         )
 
-    def complete(self) -> int:
-        """Tells hosts apart and forgets samples that are there again; how many."""
+    def complete(self) -> None:
+        """Tells hosts apart, once all samples are there."""
         self._logs.flush()
         self._damages.flush()
         self._store.execute(_ORIGINS)
         self._tell_hosts_apart()
+
+    def forget_copies(self) -> int:
+        """Forgets samples that are there again; how many."""
         self._store.execute(_COPIES)
         return int(self._store.execute("DELETE FROM samples WHERE sample_id IN (SELECT sample_id FROM copies)")[0][0])
 

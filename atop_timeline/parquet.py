@@ -1,15 +1,38 @@
 """What makes a Parquet timeline one that can be read again."""
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from atop_timeline import hostfiles
+from atop_timeline import hostfiles, plugins
 from atop_timeline.errors import EvidenceError
-from atop_timeline.store import Questions, literal
+from atop_timeline.events import ACCURACY, PROVENANCE, Kind
+from atop_timeline.logs import SAMPLE_DIGEST
+from atop_timeline.store import Questions, literal, parquet_errors
 
 LEFT_OUT = "left_out"
 """The key of its metadata that names the attributes which its profile left out, as JSON."""
 
+KINDS = "kinds"
+"""The key of its metadata that names all event types that were looked for, as JSON."""
+
+KIND = "kind"
+"""Its column that has the name of each event's type."""
+
+MERGED_BY = (KIND, SAMPLE_DIGEST)
+"""Its columns that merging needs, and no other format has."""
+
 _MAGIC = b"PAR1"
+_COLUMNS = {
+    "datetime": "TIMESTAMP WITH TIME ZONE",
+    "timestamp": str(Kind.INTEGER),
+    **dict.fromkeys(
+        ("timestamp_desc", "message", "data_type", "source_short", "source_long", "parser", *MERGED_BY), str(Kind.TEXT)
+    ),
+    **{each.name: str(each.kind) for each in (*PROVENANCE, ACCURACY)},
+}
+"""What each has besides attributes, and of which type."""
 
 
 def is_parquet(source: str) -> bool:
@@ -30,10 +53,74 @@ def linked(source: str, directory: Path, number: int) -> str:
     return str(link)
 
 
-def check_whole(questions: Questions, source: str, link: str, needed: set[str]) -> None:
+class Contents(NamedTuple):
+    """What is in a Parquet timeline: types of events that were looked for, columns, and those that have any value."""
+
+    source: str
+    kinds: Collection[str]
+    columns: Collection[str]
+    known: Collection[str]
+    left_out: Sequence[str]
+
+
+def contents(questions: Questions, source: str, link: str) -> Contents:
+    """What is in a timeline of this version; raises `EvidenceError` where it is none."""
+    with errors_of({link: source}):
+        return _contents(questions, source, link)
+
+
+@contextmanager
+def errors_of(sources: Mapping[str, str]) -> Iterator[None]:
+    """Raises `EvidenceError` where files cannot be read, which names them as a user does, and not by their links."""
+    try:
+        with parquet_errors():
+            yield
+    except EvidenceError as error:
+        text = str(error)
+        for link, source in sources.items():
+            text = text.replace(link, source)
+        raise EvidenceError(text) from error
+
+
+def _contents(questions: Questions, source: str, link: str) -> Contents:
+    read = f"read_parquet({literal(link)})"
+    if fault := questions.fault(f"FROM {read} LIMIT 0"):
+        raise EvidenceError(f"{source}: {fault}")
+    columns = {str(name): str(kind) for name, kind, *_ in questions.execute(f"DESCRIBE FROM {read}")}
+    kinds = _named(questions, link, KINDS)
+    for name in (*(name for name in _COLUMNS if name not in columns), *(() if kinds else (KINDS,))):
+        raise EvidenceError(f"{source}: no timeline of this version of atop-timeline: it has no {name}")
+    _check_columns(source, columns)
+    used = [str(kind) for (kind,) in questions.execute(f"SELECT DISTINCT {KIND} FROM {read}")]
+    for name in sorted({*kinds, *used} - {each.name for each in plugins.event_types()}):
+        raise EvidenceError(f"{source}: {KIND} {name}: this version knows no such events")
+    some = f"""
+        SELECT path_in_schema FROM parquet_metadata({literal(link)}) GROUP BY ALL
+        HAVING sum(coalesce(stats_null_count, 0)) < sum(num_values)
+    """
+    known = [name for (name,) in questions.execute(some)]
+    return Contents(source, {*kinds, *used}, columns, known, _named(questions, link, LEFT_OUT))
+
+
+def check_whole(questions: Questions, source: str, link: str, needed: Collection[str]) -> None:
     """Raises `EvidenceError` where a profile left out attributes that are needed of a timeline."""
-    names = "unnest(from_json(decode(value), '[\"VARCHAR\"]'))"
-    left_out = f"SELECT {names} FROM parquet_kv_metadata({literal(link)}) WHERE decode(key) = {literal(LEFT_OUT)}"
-    missing = sorted(needed & {name for (name,) in questions.execute(left_out)})
+    missing = sorted({*needed} & {*_named(questions, link, LEFT_OUT)})
     if missing:
         raise EvidenceError(f"{source}: its profile left out what is needed: {', '.join(missing)}")
+
+
+def _named(questions: Questions, link: str, key: str) -> list[str]:
+    """The names that a timeline's metadata lists by a key."""
+    names = "unnest(from_json(decode(value), '[\"VARCHAR\"]'))"
+    found = questions.execute(
+        f"SELECT {names} FROM parquet_kv_metadata({literal(link)}) WHERE decode(key) = {literal(key)}"
+    )
+    return [name for (name,) in found]
+
+
+def _check_columns(source: str, columns: Mapping[str, str]) -> None:
+    """Raises `EvidenceError` where a column is of no attribute, or of another type."""
+    known = {column.name: str(column.kind) for column, _ in plugins.attributes()} | _COLUMNS
+    for name, kind in columns.items():
+        if known.get(name) != kind:
+            raise EvidenceError(f"{source}: column {name} of {kind}: expected {known.get(name, 'none of this name')}")

@@ -56,6 +56,11 @@ def parsers() -> dict[str, Parser]:
     return found
 
 
+def event_types() -> list[EventType]:
+    """All types of events, in the order in which those of the same time are shown."""
+    return [each for parser in parsers().values() for each in parser.event_types]
+
+
 def chosen(only: Collection[str] | None = None, more: Collection[str] = ()) -> set[str]:
     """The names of the event types that a user wants: `only` these types, or those that parsers of these names show.
 
@@ -80,7 +85,7 @@ def _looked_up(wanted: Collection[str], known: Mapping[str, set[str]], option: s
 
 def attributes() -> Iterator[tuple[Column, list[str]]]:
     """Each column of events, and the names of the event types that have it; `all` of what every event has."""
-    types = [each for parser in parsers().values() for each in parser.event_types]
+    types = event_types()
     columns = {column.name: column for each in types for column in each.attributes}
     for name, column in columns.items():
         yield column, [each.name for each in types if name in {own.name for own in each.attributes}]

@@ -252,6 +252,17 @@ def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.packbits(flags, bitorder="little")
 
 
+@contextmanager
+def parquet_errors() -> Iterator[None]:
+    """Raises `EvidenceError` where a Parquet file cannot be read as it should."""
+    try:
+        yield
+    except _WRONG_STATEMENT:
+        raise
+    except (duckdb.Error, UnicodeDecodeError) as error:
+        raise EvidenceError(f"Parquet: {str(error).splitlines()[0]}") from error
+
+
 class Questions(Store):
     """A database for questions about Parquet files."""
 
@@ -261,12 +272,8 @@ class Questions(Store):
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `EvidenceError` where a Parquet file cannot be read as it should."""
-        try:
+        with parquet_errors():
             return super().execute(statement)
-        except _WRONG_STATEMENT:
-            raise
-        except (duckdb.Error, UnicodeDecodeError) as error:
-            raise EvidenceError(f"Parquet: {str(error).splitlines()[0]}") from error
 
     def fault(self, statement: str) -> str:
         """What is wrong with a statement that a user had a part in; empty if nothing is."""

@@ -5,7 +5,7 @@ events of a sample share stands with the sample. So a line of output is put toge
 made once for many events, window by window in the order of time: nothing is ever sorted or held as a whole.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import pairwise
@@ -63,7 +63,7 @@ class Timeline:
         room: Room = DEFAULT_ROOM,
     ) -> None:
         self.types = tuple(types)
-        self.shown: Collection[str] | None = None
+        self.shown: frozenset[str] | None = None
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
         self._counts: dict[EventType, int] = {}
@@ -118,11 +118,16 @@ class Timeline:
         Of a sample that one log has in part, and another log of its machine as atop wrote it, the part goes.
         The table `copies` has which sample each of them is in truth.
         """
+        self.end_inserting()
+        return self._logs.forget_copies()
+
+    def end_inserting(self) -> None:
+        """Has all that was inserted ready to be shown, where nothing is there again and no parser has to `finish`."""
         self._facts.flush()
         for table in self._events.values():
             table.flush()
         self._store.take_all()
-        return self._logs.complete()
+        self._logs.complete()
 
     def hosts(self) -> list[tuple[Any, ...]]:
         """The name of each host that has samples, and the evidence that its logs were found in."""
@@ -134,6 +139,10 @@ class Timeline:
         Raises `StoreError` where memory or disk do not suffice.
         """
         return self._store.execute(statement)
+
+    def arrays(self, query: str) -> dict[str, NDArray[Any]]:
+        """What a query gives, by columns; masked is null."""
+        return self._store.arrays(query)
 
     def fill(self, event_type: EventType, query: str) -> None:
         """Inserts what a query gives, the columns `KEYS` and the type's own, as events, in the order of time.

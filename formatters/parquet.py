@@ -1,13 +1,15 @@
 """Parquet: all columns with their types, small and quick to ask; also what atop-hunt reads.
 
-The columns are those of the Timesketch CSV. Their units and meanings are in the file's key-value metadata, as JSON.
+The columns are those of the Timesketch CSV, and two by which such files are merged. In the file's key-value metadata
+are, as JSON, units and meanings of columns, attributes that were left out, and kinds of events that were looked for.
 """
 
 import json
 import shutil
 
 from atop_timeline.events import ACCURACY, PROVENANCE, EventType
-from atop_timeline.parquet import LEFT_OUT
+from atop_timeline.logs import SAMPLE_DIGEST
+from atop_timeline.parquet import KIND, KINDS, LEFT_OUT, MERGED_BY
 from atop_timeline.store import literal
 from atop_timeline.timeline import Level, Piece, Sink, Timeline
 
@@ -29,7 +31,7 @@ class Parquet:
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events into a file of the timeline's, for which DuckDB has to go back and forth."""
-        names = [each.name for each in fields_of(timeline, timeline.types[0])]
+        names = [*(each.name for each in fields_of(timeline, timeline.types[0])), *MERGED_BY]
         whole = timeline.directory / "whole.parquet"
         rows = _CELLS_PER_GROUP // len(names) // _ROWS_TOGETHER * _ROWS_TOGETHER
         options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows}, {_described(timeline)}"
@@ -43,14 +45,22 @@ def _columns(timeline: Timeline, event_type: EventType) -> dict[str, Piece]:
     """The pieces of those columns of an event of which anything may be known, by name."""
     unknown = {each.name for each in timeline.columns()} - {each.name for each in timeline.known(event_type)}
     known = (each for each in fields_of(timeline, event_type) if each.name not in unknown)
-    return {each.name: Piece(each.level, each.sql) for each in known} | {"datetime": Piece(Level.TIME, _DATETIME)}
+    pieces = {each.name: Piece(each.level, each.sql) for each in known}
+    return pieces | {
+        "datetime": Piece(Level.TIME, _DATETIME),
+        KIND: Piece(Level.FACTS, literal(event_type.name)),
+        SAMPLE_DIGEST: Piece(Level.ORIGIN, SAMPLE_DIGEST),
+    }
 
 
 def _described(timeline: Timeline) -> str:
-    """The option that keeps units and meanings of columns in the file, and which attributes are not in it."""
+    """The option that keeps in the file what its metadata tell."""
     columns = [*timeline.columns(), *PROVENANCE, ACCURACY]
-    units = json.dumps({each.name: each.unit for each in columns if each.unit})
-    meanings = json.dumps({each.name: each.meaning for each in columns})
     every = {each.name for event_type in timeline.types for each in event_type.attributes}
-    left_out = json.dumps(sorted(every - {each.name for each in columns}))
-    return f"KV_METADATA {{units: {literal(units)}, meanings: {literal(meanings)}, {LEFT_OUT}: {literal(left_out)}}}"
+    told = {
+        "units": {each.name: each.unit for each in columns if each.unit},
+        "meanings": {each.name: each.meaning for each in columns},
+        LEFT_OUT: sorted(every - {each.name for each in columns}),
+        KINDS: [each.name for each in timeline.types],
+    }
+    return f"KV_METADATA {{{', '.join(f'{key}: {literal(json.dumps(value))}' for key, value in told.items())}}}"
