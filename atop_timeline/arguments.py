@@ -21,7 +21,7 @@ def add_evidence(group: "argparse._ArgumentGroup") -> None:
         nargs="*",
         metavar="SOURCE",
         help="disk image (E01, raw, qcow2, VMDK, VHD ...), collection (tar, zip), folder or atop log; - is a log on"
-        " standard input",
+        " standard input; or a Parquet timeline that was made before",
     )
     group.add_argument(
         "--log-path",

@@ -1,26 +1,29 @@
 """One run of the command: evidence to timeline, timeline to file, and what there is to tell of it."""
 
+import hashlib
 import json
 import math
 import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from atop_timeline import listing, output, parts, plugins, profiles, temporary
+from atop_timeline import hostfiles, listing, output, parts, plugins, profiles, temporary
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError, UsageError
 from atop_timeline.evidence import Wanted
 from atop_timeline.extraction import Extraction, Report, extract, survey
 from atop_timeline.keys import gathered
+from atop_timeline.merging import Merged, merged
 from atop_timeline.output import Counted
+from atop_timeline.parquet import Contents, is_parquet
 from atop_timeline.parts import Parts
 from atop_timeline.plugins import Formatter
 from atop_timeline.reading import LogReport
-from atop_timeline.store import Room, suits
+from atop_timeline.store import Room, Store, suits
 from atop_timeline.summary import lines, summarize
 from atop_timeline.timeline import ALL_TIME, Timeline
 from atop_timeline.workers import Workers, local
@@ -36,15 +39,12 @@ def run(options: Namespace) -> bool:
     console = _console(options)
     formatter = _formatter(options)
     shown = profiles.profile(options.profile).attributes
-    only = _only(options)
     outputs = [*_files(options, formatter), *([options.summary_json] if options.summary_json else [])]
     with room(options, outputs, options.jobs) as taken:
-        timeline, report = _extracted(options, only, console, taken)
+        timeline, report = _gathered(options, console, taken)
         with timeline:
-            timeline.shown = shown
-            tell(report, console)
-            if not any(log.samples for log in report.logs):
-                raise EvidenceError(nothing_found(report))
+            if shown is not None:
+                timeline.shown = shown if timeline.shown is None else shown & timeline.shown
             written = _written(timeline, formatter, options, console)
             lines_of_file = min(written["events"] + (formatter.header_lines or 0), options.split or math.inf)
             if formatter.suffix.endswith("csv") and lines_of_file > _EXCEL_ROWS:
@@ -125,24 +125,84 @@ def _only(options: Namespace) -> Collection[str]:
     return chosen | {"threads"} if options.threads else chosen
 
 
-def _extracted(options: Namespace, only: Collection[str], console: Console, taken: Room) -> Extraction:
+def _gathered(options: Namespace, console: Console, taken: Room) -> Extraction:
+    """The timeline of all sources; where Parquet timelines are among them, one is made of the others first."""
+    timelines = [each for each in options.sources if is_parquet(each)]
+    evidence = [each for each in options.sources if each not in timelines]
+    if not timelines:
+        return _extracted(options, evidence, console, taken)
+    report, made = Report(), []
+    with closing(Store(taken)) as store:
+        if evidence:
+            made = [str(store.directory / "evidence.parquet")]
+            timeline, report = _extracted(options, evidence, console, taken)
+            with timeline:
+                keep(timeline, Path(made[0]), console)
+        only = plugins.chosen(options.only) if options.only else None
+        found = merged([*timelines, *made], only, _period(options), taken)
+    report.timelines += [_described(each) for each in found.contents if each.source not in made]
+    _tell_merged(found, console)
+    return Extraction(found.timeline, report)
+
+
+def _described(contents: Contents) -> dict[str, Any]:
+    """A Parquet timeline as the summary tells of it."""
+    with hostfiles.opened(contents.source) as stream:
+        digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]  # it is a buffered reader
+        size = stream.tell()
+    return {"path": contents.source, "size": size, "sha256": digest.hexdigest(), "left_out": contents.left_out}
+
+
+def _tell_merged(found: Merged, console: Console) -> None:
+    for each in found.contents:
+        if each.left_out:
+            console.note(f"{each.source}: its profile left out {len(each.left_out):,} attributes")
+    if found.shared_hosts:
+        names = ", ".join(found.shared_hosts)
+        console.note(f"in several timelines: {names}; lives, parents, ends and gaps are as each of them tells")
+
+
+def _period(options: Namespace) -> tuple[int, int]:
     first = ALL_TIME[0] if options.first is None else options.first
     end = ALL_TIME[1] if options.last is None else options.last
     if first >= end:
         raise UsageError("--from is later than --to")
+    return first, end
+
+
+def _extracted(options: Namespace, evidence: Sequence[str], console: Console, taken: Room) -> Extraction:
+    """The timeline of evidence, and what is to be told of it; raises `EvidenceError` where it has no sample."""
+    only, period = _only(options), _period(options)
     with _workers(options, taken) as workers, console.progress("reading", "MB", 1e6) as advance:
         extraction = extract(
-            options.sources,
+            evidence,
             wanted(options, console),
             only=only,
-            period=(first, end),
+            period=period,
             progress=lambda step: advance(step.done, step.total),
             room=taken,
             workers=workers,
         )
     if options.cluster is not None and workers and workers.left:
         console.note(f"logs read here, as the cluster did not give them: {workers.left:,}")
+    check(extraction, console)
     return extraction
+
+
+def check(extraction: Extraction, console: Console) -> None:
+    """Tells what was found; closes the timeline and raises `EvidenceError` where that is no sample."""
+    tell(extraction.report, console)
+    if not any(log.samples for log in extraction.report.logs):
+        extraction.timeline.close()
+        raise EvidenceError(_nothing_found(extraction.report))
+
+
+def keep(timeline: Timeline, path: Path, console: Console) -> None:
+    """Writes a timeline into a new Parquet file."""
+    total = sum(timeline.count(each) for each in timeline.types)
+    with console.progress("sorting", "k events", 1e3) as advance, path.open("wb") as stream:
+        timeline.written = lambda count: advance(count, total)
+        plugins.formatters()["parquet"].write(timeline, stream)
 
 
 def _workers(options: Namespace, taken: Room) -> AbstractContextManager[Workers | None]:
@@ -192,7 +252,7 @@ def _tell_log(log: LogReport, console: Console) -> None:
         console.warn(f"{log.file.where}: {len(told) - _MOST_TOLD:,} more like these; --summary-json has all")
 
 
-def nothing_found(report: Report) -> str:
+def _nothing_found(report: Report) -> str:
     """Why there is no sample."""
     if report.logs or report.problems:
         return "no sample could be read"

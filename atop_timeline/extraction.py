@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from atop_timeline import plugins
 from atop_timeline.errors import EvidenceError
@@ -22,13 +22,17 @@ from atop_timeline.workers import Done, Task, Workers
 
 @dataclass
 class Report:
-    """What was searched, found, read and lost; `volumes` come with the evidence that they are in."""
+    """What was searched, found, read and lost; `volumes` come with the evidence that they are in.
+
+    `timelines` tells of each Parquet timeline that was merged.
+    """
 
     logs: list[LogReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     searched: list[str] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
     volumes: list[tuple[str, Volume]] = field(default_factory=list)
+    timelines: list[dict[str, Any]] = field(default_factory=list)
     repeated_samples: int = 0
 
     def add(self, reading: Reading | Done, file: LogFile) -> None:

@@ -25,6 +25,11 @@ CASE WHEN early_s IS NULL THEN 'not after'
 """
 """The same as text: `time_accuracy`."""
 
+_TOLD = r"CAST(nullif(regexp_extract(time_accuracy, '\d+'), '') AS BIGINT)"
+EARLY = f"CASE time_accuracy WHEN 'not after' THEN NULL WHEN 'second' THEN 0 ELSE {_TOLD} END"
+LATE = f"CASE WHEN time_accuracy LIKE 'within %' THEN {_TOLD} ELSE 0 END"
+"""Seconds that have the same text."""
+
 
 class Level(Enum):
     """What a piece of a line is made from, and so how often."""

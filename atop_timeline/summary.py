@@ -25,6 +25,7 @@ def summarize(report: Report, timeline: Timeline, written: Mapping[str, Any]) ->
         "lost_bytes": sum(damage.length for each in report.logs for damage in each.damages),
         "events": {each.name: timeline.count(each) for each in timeline.types},
         "logs": [_log(each) for each in report.logs],
+        "timelines": report.timelines,
         "problems": [each._asdict() for each in report.problems],
         "searched": report.searched,
         "complete": report.complete,
@@ -36,11 +37,10 @@ def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The summary for people: what, and its value."""
     damaged = [each for each in summary["logs"] if each["damages"]]
     yield "hosts", ", ".join(_host_names(summary["hosts"])) or "not known"
-    yield "atop", ", ".join(summary["atop_versions"]) or "none"
-    yield "samples", f"{summary['samples']:,} from {summary['first_sample']} to {summary['last_sample']}"
-    if summary["repeated_samples"]:
-        yield "repeated", f"{summary['repeated_samples']:,} of them are there more than once, and count once"
-    yield "logs", f"{len(summary['logs']):,} read"
+    if summary["logs"] or not summary["timelines"]:
+        yield from _read(summary)
+    if summary["timelines"]:
+        yield "timelines", f"{len(summary['timelines']):,} merged"
     yield "events", ", ".join(f"{count:,} {name}" for name, count in summary["events"].items())
     if damaged:
         yield "damaged", f"logs: {len(damaged):,}, {summary['lost_bytes']:,} bytes: {_lost(summary)}"
@@ -50,6 +50,14 @@ def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for file in summary["output"].get("files", [summary["output"]]):
         yield "output", f"{file['path']}, {file['size']:,} bytes"
         yield "SHA-256", file["sha256"]
+
+
+def _read(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "atop", ", ".join(summary["atop_versions"]) or "none"
+    yield "samples", f"{summary['samples']:,} from {summary['first_sample']} to {summary['last_sample']}"
+    if summary["repeated_samples"]:
+        yield "repeated", f"{summary['repeated_samples']:,} of them are there more than once, and count once"
+    yield "logs", f"{len(summary['logs']):,} read"
 
 
 def _host_names(hosts: Sequence[Mapping[str, Any]]) -> list[str]:

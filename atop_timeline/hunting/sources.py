@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from atop_timeline import plugins
-from atop_timeline.command import nothing_found, tell, wanted
+from atop_timeline.command import check, keep, wanted
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError
 from atop_timeline.extraction import extract
@@ -47,15 +46,10 @@ def _checked(questions: Questions, file: str, number: int) -> str:
 def _make(path: Path, evidence: Sequence[str], options: Namespace, console: Console, room: Room) -> bool:
     """Writes the timeline of evidence; whether all of it could be read."""
     with console.progress("reading", "MB", 1e6) as advance:
-        timeline, report = extract(
+        extraction = extract(
             evidence, wanted(options, console), progress=lambda step: advance(step.done, step.total), room=room
         )
-    with timeline:
-        tell(report, console)
-        if not any(log.samples for log in report.logs):
-            raise EvidenceError(nothing_found(report))
-        total = sum(timeline.count(each) for each in timeline.types)
-        with console.progress("sorting", "k events", 1e3) as advance, path.open("wb") as stream:
-            timeline.written = lambda count: advance(count, total)
-            plugins.formatters()["parquet"].write(timeline, stream)
-    return report.complete
+    check(extraction, console)
+    with extraction.timeline:
+        keep(extraction.timeline, path, console)
+    return extraction.report.complete
