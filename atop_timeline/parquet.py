@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from atop_timeline import hostfiles, plugins
 from atop_timeline.errors import EvidenceError
-from atop_timeline.events import ACCURACY, PROVENANCE, Kind
+from atop_timeline.events import ACCURACY, PROVENANCE, Column, Kind
 from atop_timeline.logs import SAMPLE_DIGEST
 from atop_timeline.store import Questions, literal, parquet_errors
 
@@ -20,7 +20,10 @@ KINDS = "kinds"
 KIND = "kind"
 """Its column that has the name of each event's type."""
 
-MERGED_BY = (KIND, SAMPLE_DIGEST)
+MERGED_BY = (
+    Column(KIND, Kind.TEXT, "", "the type of the event, as --only takes it"),
+    Column(SAMPLE_DIGEST, Kind.TEXT, "", "the same for one sample in every copy of a log"),
+)
 """Its columns that merging needs, and no other format has."""
 
 _MAGIC = b"PAR1"
@@ -28,9 +31,9 @@ _COLUMNS = {
     "datetime": "TIMESTAMP WITH TIME ZONE",
     "timestamp": str(Kind.INTEGER),
     **dict.fromkeys(
-        ("timestamp_desc", "message", "data_type", "source_short", "source_long", "parser", *MERGED_BY), str(Kind.TEXT)
+        ("timestamp_desc", "message", "data_type", "source_short", "source_long", "parser"), str(Kind.TEXT)
     ),
-    **{each.name: str(each.kind) for each in (*PROVENANCE, ACCURACY)},
+    **{each.name: str(each.kind) for each in (*PROVENANCE, ACCURACY, *MERGED_BY)},
 }
 """What each has besides attributes, and of which type."""
 

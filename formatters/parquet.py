@@ -31,7 +31,7 @@ class Parquet:
 
     def write(self, timeline: Timeline, stream: Sink) -> int:
         """Writes all events into a file of the timeline's, for which DuckDB has to go back and forth."""
-        names = [*(each.name for each in fields_of(timeline, timeline.types[0])), *MERGED_BY]
+        names = [each.name for each in fields_of(timeline, timeline.types[0])] + [each.name for each in MERGED_BY]
         whole = timeline.directory / "whole.parquet"
         rows = _CELLS_PER_GROUP // len(names) // _ROWS_TOGETHER * _ROWS_TOGETHER
         options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows}, {_described(timeline)}"
@@ -59,7 +59,7 @@ def _described(timeline: Timeline) -> str:
     every = {each.name for event_type in timeline.types for each in event_type.attributes}
     told = {
         "units": {each.name: each.unit for each in columns if each.unit},
-        "meanings": {each.name: each.meaning for each in columns},
+        "meanings": {each.name: each.meaning for each in (*columns, *MERGED_BY)},
         LEFT_OUT: sorted(every - {each.name for each in columns}),
         KINDS: [each.name for each in timeline.types],
     }

@@ -18,6 +18,7 @@ from tests.test_timesketch import RAWS
 from tests.timelines import hostile, log_of, written
 
 TEST_DATA = Path(__file__).parents[1] / "test_data"
+MERGING = [each.name for each in MERGED_BY]
 
 
 def logs(*names: str) -> Timeline:
@@ -75,7 +76,7 @@ def test_columns_and_types() -> None:
         found = names(written(timeline, "parquet"))
         (header, *_) = written(timeline, "timesketch").decode().split("\n")
         kinds = {each.name: str(each.kind) for each in (*timeline.columns(), *PROVENANCE, ACCURACY)}
-    assert list(found) == [*header.split(",")[:-1], *MERGED_BY]  # instead of the tag
+    assert list(found) == [*header.split(",")[:-1], *MERGING]  # instead of the tag
     assert found == dict.fromkeys(found, "VARCHAR") | kinds | {
         "datetime": "TIMESTAMP WITH TIME ZONE",
         "timestamp": "BIGINT",
@@ -100,8 +101,8 @@ def test_columns_are_those_of_the_json_lines() -> None:
     paths = [str(TEST_DATA / "logs" / name / "atop_raw") for name in ("2.13.0", "debian-2.8.1-3boots")]
     with extract(paths, only=every).timeline as timeline:
         data, lines = written(timeline, "parquet"), written(timeline, "timesketch-jsonl").splitlines()
-    columns = list(names(data))[1 : -len(MERGED_BY)]  # the first is the time, of another form
-    for known, line in zip(rows(data, f"* EXCLUDE (datetime, {', '.join(MERGED_BY)})"), lines, strict=True):
+    columns = list(names(data))[1 : -len(MERGING)]  # the first is the time, of another form
+    for known, line in zip(rows(data, f"* EXCLUDE (datetime, {', '.join(MERGING)})"), lines, strict=True):
         shown = dict(zip(columns, known, strict=True))
         expected = {name: value for name, value in json.loads(line).items() if name != "datetime"}
         assert {name: value for name, value in shown.items() if value not in {None, ""}} == expected
