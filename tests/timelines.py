@@ -31,16 +31,36 @@ class Told(NamedTuple):
 
 def timeline_of(events: Sequence[Told], log: LogOrigin = LOG) -> Timeline:
     """These events, as tasks of one sample, decoded and stored as a parser's are."""
-    timeline = Timeline(list(dict.fromkeys(each.event_type for each in events)))
-    timeline.add_log(0, log)
-    sample = {"offset": 480, "sample_interval": 600, "digest_high": 0, "digest_low": 0}
-    timeline.insert(0, Events(SAMPLE, _columns(T0_US, 0) | {name: np.array([n]) for name, n in sample.items()}))
+    timeline = _empty(list(dict.fromkeys(each.event_type for each in events)), log)
     for entry, each in enumerate(events):
         own = {column.name: column for column in each.event_type.own if column.name in each.known}
         columns = _columns(each.time_us, entry) | {name: _own(each.known[name]) for name in own}
         facts = {name: value for name, value in each.known.items() if name not in own}
         timeline.insert(0, Events(each.event_type, *_referring(each.event_type, columns, facts)))
     timeline.complete()
+    return timeline
+
+
+def many(count: int, usual: Mapping[str, bytes], odd: Mapping[str, bytes], odd_time_us: int) -> Timeline:
+    """So many starts, a second apart; the last is odd, in its texts and its time."""
+    timeline = _empty([START], LOG)
+    texts = Texts()
+    numbers = {name: texts.decoded(np.array([usual[name], odd[name]])) for name in usual}
+    entries, last = np.arange(count), count - 1
+    columns = {name: np.zeros(count, dtype=np.int64) for name in ("sample", "early_s", "late_s")}
+    columns |= {"time_us": T0_US + entries * 1_000_000, "entry": entries, "row": (entries == last).astype(np.int64)}
+    columns["time_us"][last] = odd_time_us
+    timeline.insert(0, Events(START, columns, Facts({"pid": np.array([1, 1])}, numbers, texts.values)))
+    timeline.complete()
+    return timeline
+
+
+def _empty(types: Sequence[EventType], log: LogOrigin) -> Timeline:
+    """A timeline of one sample, without events yet."""
+    timeline = Timeline(types)
+    timeline.add_log(0, log)
+    sample = {"offset": 480, "sample_interval": 600, "digest_high": 0, "digest_low": 0}
+    timeline.insert(0, Events(SAMPLE, _columns(T0_US, 0) | {name: np.array([n]) for name, n in sample.items()}))
     return timeline
 
 
