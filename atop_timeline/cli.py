@@ -55,10 +55,10 @@ def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
     except AtopTimelineError as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         for number in _INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)
-        print(f"{name}: interrupted, nothing was written", file=sys.stderr)
+        print(f"{name}: interrupted, {error or 'nothing was written'}", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add_keys(parser)
     _add_selection(parser.add_argument_group("selection"))
     _add_output(parser.add_argument_group("output"))
+    _add_upload(parser)
     _add_resources(parser.add_argument_group("resources"))
     add_messages(parser.add_argument_group("messages, on standard error"))
     return parser
@@ -121,9 +122,8 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "-o",
         "--output",
-        default="timeline.csv",
         metavar="FILE",
-        help="default: %(default)s; - is standard output",
+        help="default: timeline.csv, none with --timesketch; - is standard output",
     )
     group.add_argument("--format", metavar="NAME", help="default: by the suffix of FILE, else timesketch")
     group.add_argument(
@@ -154,6 +154,17 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
 
 def _add_listing(group: "argparse._ArgumentGroup", option: str, show: Callable[[], None], told: str) -> None:
     group.add_argument(option, dest="show", action="store_const", const=show, help=told)
+
+
+def _add_upload(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "upload to Timesketch",
+        "Who logs in: TIMESKETCH_USER and TIMESKETCH_PASSWORD in the environment, what ~/.timesketchrc of\n"
+        "Timesketch's client says of that server, or who is asked on the terminal.",
+    )
+    group.add_argument("--timesketch", metavar="URL", help="server, such as https://timesketch.example.org")
+    group.add_argument("--sketch", type=count, metavar="N", help="number of the sketch that the timeline is added to")
+    group.add_argument("--timeline-name", metavar="NAME", help="default: the name of the first SOURCE")
 
 
 def _add_resources(group: "argparse._ArgumentGroup") -> None:

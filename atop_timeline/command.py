@@ -26,9 +26,12 @@ from atop_timeline.reading import LogReport
 from atop_timeline.store import Room, Store, suits
 from atop_timeline.summary import lines, summarize
 from atop_timeline.timeline import ALL_TIME, Timeline
+from atop_timeline.upload import Sketch, Told, sketch
 from atop_timeline.workers import Workers, local
 
 _DEFAULT_FORMAT = "timesketch"
+_DEFAULT_OUTPUT = "timeline.csv"
+_UPLOADED_FORMAT = "timesketch-jsonl"  # of CSV the client loses texts, and guesses types
 _EXCEL_ROWS = 1_048_576  # with the header
 _MOST_TOLD = 10
 
@@ -39,17 +42,21 @@ def run(options: Namespace) -> bool:
     console = _console(options)
     formatter = _formatter(options)
     shown = profiles.profile(options.profile).attributes
-    outputs = [*_files(options, formatter), *([options.summary_json] if options.summary_json else [])]
-    with room(options, outputs, options.jobs) as taken:
+    target = options.output or (None if options.timesketch else _DEFAULT_OUTPUT)
+    outputs = [*_files(target, formatter, options), *([options.summary_json] if options.summary_json else [])]
+    with room(options, outputs, options.jobs) as taken, _destination(options, console) as destination:
+        path = target or str(Path(tempfile.gettempdir()) / "timeline.jsonl")
         timeline, report = _gathered(options, console, taken)
         with timeline:
             if shown is not None:
                 timeline.shown = shown if timeline.shown is None else shown & timeline.shown
-            written = _written(timeline, formatter, options, console)
+            written = _written(timeline, formatter, path, options, console) | {"path": target}
             lines_of_file = min(written["events"] + (formatter.header_lines or 0), options.split or math.inf)
             if formatter.suffix.endswith("csv") and lines_of_file > _EXCEL_ROWS:
                 console.warn(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --split {_EXCEL_ROWS} makes more files")
             summary = summarize(report, timeline, written)
+        if destination:
+            summary["timesketch"] = _uploaded(destination, path, written["events"], console)._asdict()
     console.table([*lines(summary), ("elapsed", f"{time.monotonic() - started:.1f} s")])
     if options.summary_json:
         with output.opened(options.summary_json, overwrite=options.overwrite) as stream:
@@ -93,30 +100,59 @@ def wanted(options: Namespace, console: Console) -> Wanted:
 def _formatter(options: Namespace) -> Formatter:
     """The chosen formatter, or the one whose suffix the output has."""
     known = plugins.formatters()
+    if options.timesketch:
+        return _uploadable(options, known[_UPLOADED_FORMAT])
     if options.format:
         if options.format not in known:
             raise UsageError(f"--format {options.format}: there are {', '.join(known)}")
         return known[options.format]
-    suffix = Path(options.output).suffix.lower()
-    fitting = [each.name for each in known.values() if each.suffix == suffix] or [_DEFAULT_FORMAT]
+    path = options.output or _DEFAULT_OUTPUT
+    fitting = [each.name for each in known.values() if each.suffix == Path(path).suffix.lower()] or [_DEFAULT_FORMAT]
     if len(fitting) > 1 and _DEFAULT_FORMAT not in fitting:
-        raise UsageError(f"{options.output}: by --format choose {' or '.join(fitting)}")
+        raise UsageError(f"{path}: by --format choose {' or '.join(fitting)}")
     return known[_DEFAULT_FORMAT if _DEFAULT_FORMAT in fitting else fitting[0]]
 
 
-def _files(options: Namespace, formatter: Formatter) -> list[str]:
-    """The output, or those files of an output in parts that are known before it is made."""
-    if options.split is None:
-        return [options.output]
-    if options.output == output.STANDARD_OUTPUT or output.is_no_file(options.output):
-        raise UsageError(f"--split {options.split}: {options.output} is no file")
+def _files(path: str | None, formatter: Formatter, options: Namespace) -> list[str]:
+    """The output, or those files of an output in parts that are known before it is made; none if it is just sent."""
+    if path is None or options.split is None:
+        return [path] if path else []
+    if path == output.STANDARD_OUTPUT or output.is_no_file(path):
+        raise UsageError(f"--split {options.split}: {path} is no file")
     if formatter.header_lines is None:
         raise UsageError(f"--split {options.split}: {formatter.name} is always one file")
     if options.split <= formatter.header_lines:
         raise UsageError(
             f"--split {options.split}: a file of {formatter.name} has {formatter.header_lines} line of header"
         )
-    return list(dict.fromkeys([*parts.names(options.output, 1), *parts.there(options.output)]))
+    return list(dict.fromkeys([*parts.names(path, 1), *parts.there(path)]))
+
+
+def _uploadable(options: Namespace, formatter: Formatter) -> Formatter:
+    """The format that is uploaded; raises `UsageError` where another is asked for."""
+    if options.format not in (None, formatter.name) or Path(options.output or "a.jsonl").suffix != ".jsonl":
+        raise UsageError(f"--timesketch: {formatter.name} is what is uploaded, so -o FILE.jsonl or none")
+    if options.split:
+        raise UsageError("--timesketch: what is uploaded is one file, without --split")
+    return formatter
+
+
+def _destination(options: Namespace, console: Console) -> AbstractContextManager[Sketch | None]:
+    """Where the timeline is uploaded, before anything is read: a wrong password is told at once."""
+    if bool(options.timesketch) != bool(options.sketch):
+        raise UsageError("--timesketch URL and --sketch N go together")
+    if not options.timesketch:
+        return nullcontext()
+    name = options.timeline_name or Path(options.sources[0]).name
+    return sketch(options.timesketch, options.sketch, name, console)
+
+
+def _uploaded(destination: Sketch, path: str, events: int, console: Console) -> Told:
+    with console.progress("uploading", "k events", 1e3) as advance, Path(path).open("rb") as lines:
+        try:
+            return destination.send(lines, lambda count: advance(count, events))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the upload was not finished") from None
 
 
 def _only(options: Namespace) -> Collection[str]:
@@ -213,22 +249,23 @@ def _workers(options: Namespace, taken: Room) -> AbstractContextManager[Workers 
     return cluster(options.cluster)
 
 
-def _written(timeline: Timeline, formatter: Formatter, options: Namespace, console: Console) -> dict[str, Any]:
+def _written(
+    timeline: Timeline, formatter: Formatter, path: str, options: Namespace, console: Console
+) -> dict[str, Any]:
     total = sum(timeline.count(each) for each in timeline.types)
     with (
         console.progress("writing", "k events", 1e3) as advance,
-        _opened(formatter, options) as stream,
+        _opened(path, formatter, options) as stream,
     ):
         timeline.written = lambda count: advance(count, total)
         events = formatter.write(timeline, stream)
-    told = {"path": options.output, "format": formatter.name, "profile": options.profile, "events": events}
-    return told | stream.told
+    return {"format": formatter.name, "profile": options.profile, "events": events} | stream.told
 
 
-def _opened(formatter: Formatter, options: Namespace) -> AbstractContextManager[Counted | Parts]:
+def _opened(path: str, formatter: Formatter, options: Namespace) -> AbstractContextManager[Counted | Parts]:
     if options.split is None:
-        return output.opened(options.output, overwrite=options.overwrite)
-    return parts.opened(options.output, options.split, formatter.header_lines or 0, overwrite=options.overwrite)
+        return output.opened(path, overwrite=options.overwrite)
+    return parts.opened(path, options.split, formatter.header_lines or 0, overwrite=options.overwrite)
 
 
 def tell(report: Report, console: Console) -> None:

@@ -44,12 +44,22 @@ class Console:
 
     def ask(self, volume: str) -> str | None:
         """A password for a volume, unseen; None where no terminal is, or where nothing was answered."""
-        if not (sys.stdin and sys.stdin.isatty() and self._terminal) or volume in self._asked:
+        if not self._can_ask() or volume in self._asked:
             return None
         answer = getpass(f"password of {volume or 'the image'} (empty: leave it locked): ", sys.stderr)
         if not answer:
             self._asked.add(volume)
         return answer or None
+
+    def log_in(self, server: str) -> tuple[str, str] | None:
+        """A user of a server and the password, which is not seen; None where no terminal is."""
+        if not self._can_ask():
+            return None
+        print(f"user of {server}: ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip(), getpass("password: ", sys.stderr)
+
+    def _can_ask(self) -> bool:
+        return bool(sys.stdin and sys.stdin.isatty() and self._terminal)
 
     @contextmanager
     def progress(self, what: str, unit: str, scale: float) -> Iterator[Advance]:

@@ -29,5 +29,9 @@ class StoreError(AtopTimelineError, OSError):
     """The temporary store has no room, in memory or on disk."""
 
 
+class UploadError(AtopTimelineError, OSError):
+    """A server does not take the timeline, or not all of it."""
+
+
 class ClusterError(AtopTimelineError, OSError):
     """A cluster does not answer, or cannot do the work."""

@@ -48,8 +48,12 @@ def lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if unread:
         yield "not read", f"files or volumes: {unread:,}"
     for file in summary["output"].get("files", [summary["output"]]):
-        yield "output", f"{file['path']}, {file['size']:,} bytes"
+        if file["path"]:
+            yield "output", f"{file['path']}, {file['size']:,} bytes"
         yield "SHA-256", file["sha256"]
+    if "timesketch" in summary:
+        told = summary["timesketch"]
+        yield "timesketch", f"{told['timeline']}, {told['events']:,} events in sketch {told['sketch']} of {told['url']}"
 
 
 def _read(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
