@@ -87,7 +87,7 @@ def sketch(url: str, number: int, name: str, console: Console) -> Iterator[Sketc
     where the server does not answer, or does not let us in.
     """
     if not _URL.fullmatch(url):
-        raise UsageError(f"--timesketch {url}: no address such as https://timesketch.example.org")
+        raise UsageError("--timesketch: no address such as https://timesketch.example.org; none holds a password")
     try:
         api = import_module("timesketch_api_client.config")
     except ImportError as error:
