@@ -1,14 +1,26 @@
 """Fixtures of more than one test file."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests.servers import BIG, LITTLE, PASSWD, write
+from tests.timesketch_server import Timesketch
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a server logged is shown where its test fails."""
+    report = yield
+    server = getattr(item, "funcargs", {}).get("timesketch")
+    if report.failed and isinstance(server, Timesketch):
+        report.sections.append(("Timesketch's logs", server.logs()))
+    return report
 
 
 @pytest.fixture(name="tree")
