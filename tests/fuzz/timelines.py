@@ -40,14 +40,13 @@ def _lines(path: Path) -> Iterator[int]:
         store.close()
         return
     with path.open(encoding="utf-8", newline="") as stream:
-        if path.suffix == ".jsonl":
+        if path.suffix in (".jsonl", ".ndjson"):
             for line in stream:
                 assert controls(line) == {"\n"}
                 yield len(json.loads(line))
         else:
-            rows = csv.reader(stream)
-            names = next(rows)
-            for row in rows:
-                assert len(row) == len(names)
-                assert not any(map(controls, row))
-                yield len(row)
+            is_piped = path.suffix in (".body", ".tln")
+            rows = [each.split("|") for each in stream.read().splitlines()] if is_piped else list(csv.reader(stream))
+            assert len({len(row) for row in rows}) <= 1
+            assert not any(any(map(controls, row)) for row in rows)
+            yield from map(len, rows if path.suffix == ".body" else rows[1:])
