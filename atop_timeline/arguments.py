@@ -79,7 +79,7 @@ def add_resources(group: "argparse._ArgumentGroup") -> None:
         type=size,
         default=size("600M"),
         metavar="SIZE",
-        help="most memory to take in all, such as 2G or 1.5GiB; at least 400M; default: 600M",
+        help="most memory to take in all, such as 2G or 1.5GiB; at least 500M; default: 600M",
     )
     group.add_argument(
         "--temp-dir",

@@ -58,7 +58,7 @@ def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
     except KeyboardInterrupt as error:
         for number in _INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)
-        print(f"{name}: interrupted, {error or 'nothing was written'}", file=sys.stderr)
+        print(f"{name}: interrupted, {str(error) or 'nothing was written'}", file=sys.stderr)
         return INTERRUPTED
 
 

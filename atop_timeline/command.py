@@ -50,7 +50,7 @@ def run(options: Namespace) -> bool:
         with timeline:
             if shown is not None:
                 timeline.shown = shown if timeline.shown is None else shown & timeline.shown
-            written = _written(timeline, formatter, path, options, console) | {"path": target}
+            written: dict[str, Any] = {"path": target} | _written(timeline, formatter, path, options, console)
             lines_of_file = min(written["events"] + (formatter.header_lines or 0), options.split or math.inf)
             if formatter.suffix.endswith("csv") and lines_of_file > _EXCEL_ROWS:
                 console.warn(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --split {_EXCEL_ROWS} makes more files")

@@ -49,7 +49,7 @@ def test_size(text: str, expected: int) -> None:
         (["--memory-limit", "-1G"], "argument --memory-limit: expected one argument"),
         (["--memory-limit", "1e9"], "argument --memory-limit: '1e9' is no size such as 600M, 2G or 1.5GiB"),
         (["--memory-limit", "600iB"], "argument --memory-limit: '600iB' is no size such as 600M, 2G or 1.5GiB"),
-        (["--memory-limit", "64M"], "--memory-limit: 64,000,000 bytes are not enough; at least 400,000,000"),
+        (["--memory-limit", "64M"], "--memory-limit: 64,000,000 bytes are not enough; at least 500,000,000"),
         (["--jobs", "0"], "argument --jobs: '0' is no whole number of at least 1"),
         (["--jobs", "two"], "argument --jobs: 'two' is no whole number of at least 1"),
     ],
@@ -73,7 +73,7 @@ def test_the_processors_are_those_that_this_process_may_use() -> None:
 @pytest.mark.parametrize(
     ("memory", "half", "all_of_it"),
     [
-        (400_000_000, "47.6 MiB", "95.3 MiB"),
+        (500_000_000, "95.3 MiB", "190.7 MiB"),
         (600_000_000, "143.0 MiB", "286.1 MiB"),
         (2_000_000_000, "810.6 MiB", "1.5 GiB"),
         (10**27, "511.9 TiB", "1023.9 TiB"),
@@ -89,12 +89,12 @@ def test_the_database_gets_what_is_left_of_the_memory(memory: int, half: str, al
 
 
 def test_room_for_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="at least 400,000,000"):
-        Room(399_999_999)
+    with pytest.raises(UsageError, match="at least 500,000,000"):
+        Room(499_999_999)
 
 
 def test_what_memory_does_not_hold_lies_in_the_folder_and_goes_with_it(tmp_path: Path) -> None:
-    store = Store(Room(400_000_000, str(tmp_path)))
+    store = Store(Room(500_000_000, str(tmp_path)))
     store.execute("CREATE TEMP TABLE large AS SELECT md5(range::VARCHAR) FROM range(4000000)")
     files = {each.relative_to(store.directory).parts[0] for each in tmp_path.rglob("*") if each.is_file()}
     assert (store.directory.parent, files) == (tmp_path, {"lock", "spilled", "store.duckdb"})
@@ -103,7 +103,7 @@ def test_what_memory_does_not_hold_lies_in_the_folder_and_goes_with_it(tmp_path:
 
 
 def test_too_little_memory_is_told() -> None:
-    store = Store(Room(400_000_000))
+    store = Store(Room(500_000_000))
     with pytest.raises(StoreError, match=r"^the memory that may be taken does not suffice; --memory-limit gives more$"):
         store.execute("SELECT list(range) FROM range(100000000)")
     store.close()
@@ -123,7 +123,7 @@ def _small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_under_the_store_is_told(small_disk: Path) -> None:
-    store = Store(Room(400_000_000, str(small_disk)))
+    store = Store(Room(500_000_000, str(small_disk)))
     with pytest.raises(StoreError) as raised:
         store.execute("CREATE TABLE large AS SELECT md5(range::VARCHAR) FROM range(8000000)")
     store.close()

@@ -121,7 +121,14 @@ def test_a_log_that_cannot_be_read_leaves_no_file(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("memory", "jobs", "ahead"),
-    [(600_000_000, 1, None), (600_000_000, 2, 4), (600_000_000, 16, 4), (400_000_000, 2, None), (10**10, 16, 32)],
+    [
+        (600_000_000, 1, None),
+        (600_000_000, 2, 4),
+        (600_000_000, 16, 4),
+        (500_000_000, 1, None),
+        (500_000_000, 2, 2),
+        (10**10, 16, 32),
+    ],
 )
 def test_there_are_as_many_as_there_is_room_for(memory: int, jobs: int, ahead: int | None) -> None:
     given = local(Room(memory, jobs=jobs))

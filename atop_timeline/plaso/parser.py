@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from plaso.lib import errors, specification
 from plaso.parsers import interface, manager
 
+from atop_timeline.errors import StoreError
 from atop_timeline.evidence import LogFile
 from atop_timeline.extraction import Report, extract_logs
 from atop_timeline.kinds import beginnings
@@ -18,7 +19,7 @@ from atop_timeline.recognition import Unwrapped, unwrapped
 from atop_timeline.store import Room
 from atop_timeline.streams import buffered
 
-_MEMORY = 400_000_000  # each of Plaso's workers takes so much, and Plaso's own besides
+_MEMORY = 500_000_000  # each of Plaso's workers takes so much, and Plaso's own besides
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,22 @@ class AtopParser(interface.FileObjectParser):  # type: ignore[misc]  # Plaso has
         if not found.begins_as_log:
             raise errors.WrongParser(found.description)
         log, report = _log(parser_mediator, found), Report()
-        timeline, _ = extract_logs([log], report, room=Room(_MEMORY, parser_mediator.temporary_directory))
-        with timeline:
-            for event in timeline.events():
-                if parser_mediator.abort:
-                    break
-                parser_mediator.ProduceEventData(event_data(event))
+        try:
+            _produce(parser_mediator, log, report)
+        except StoreError as error:
+            parser_mediator.ProduceWarning(f"events are missing: {error}")
         for warning in _warnings(report):
             parser_mediator.ProduceWarning(warning)
+
+
+def _produce(parser_mediator: Any, log: LogFile, report: Report) -> None:  # noqa: ANN401  Plaso has no types
+    """All events of a log; raises `StoreError` where memory or disk do not suffice."""
+    timeline, _ = extract_logs([log], report, room=Room(_MEMORY, parser_mediator.temporary_directory))
+    with timeline:
+        for event in timeline.events():
+            if parser_mediator.abort:
+                break
+            parser_mediator.ProduceEventData(event_data(event))
 
 
 def _log(parser_mediator: Any, found: Unwrapped) -> LogFile:  # noqa: ANN401  Plaso has no types
