@@ -14,6 +14,7 @@ from configparser import ConfigParser
 from configparser import Error as ConfigError
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,16 +57,20 @@ class Sketch:
 
         Raises `UploadError` where one did not arrive.
         """
+        rest = iter(lines)
+        first = next(rest, None)
+        if first is None:
+            raise UploadError("there are no events to upload")
         streamer = self._streamer()
         try:
             with _errors(self._url):
-                count = _sent(streamer, lines, advance)
+                count = _sent(streamer, chain([first], rest), advance)
                 _check_count(streamer.timeline, count)
         except BaseException:
-            if streamer.response:
-                self._console.warn(
-                    f"the timeline {self._name} in sketch {self._client.id} is incomplete: delete it there"
-                )
+            state = "is" if streamer.response else "may be there, and is"  # a part may arrive without an answer
+            self._console.warn(
+                f"the timeline {self._name} in sketch {self._client.id} {state} incomplete: delete it there"
+            )
             raise
         return Told(self._url, self._client.id, self._name, streamer.timeline.id, count)
 
@@ -154,8 +159,6 @@ def _sent(streamer: Any, lines: Iterable[bytes], advance: Callable[[int], None])
             _wait(streamer.timeline)
             advance(count)
         count += 1
-    if not count:
-        raise UploadError("there are no events to upload")
     streamer.close()
     _wait(streamer.timeline)
     advance(count)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sysconfig
 import time
@@ -171,6 +172,32 @@ def test_what_the_index_refuses_is_told(timesketch: Timesketch, sketch: Sketch, 
     assert done.returncode == 1
     assert "mapper_parsing_exception" in done.stderr.splitlines()[-1]
     assert f"warning: the timeline again in sketch {sketch.id} is incomplete: delete it there" in done.stderr
+
+
+def test_an_interrupted_upload_is_told(timesketch: Timesketch, sketch: Sketch, tmp_path: Path) -> None:
+    before = set(timesketch.opensearch.indices)
+    where = ("--timesketch", timesketch.url, "--sketch", str(sketch.id), "--temp-dir", ".")
+    process = subprocess.Popen(
+        [*COMMAND, str(SERVER), *where], cwd=tmp_path, env={**os.environ, **LOGIN}, stderr=subprocess.PIPE
+    )
+    while process.poll() is None and not set(timesketch.opensearch.indices) - before:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    *_, warning, told = process.communicate()[1].decode().splitlines()
+    assert (process.returncode, told) == (130, "atop-timeline: interrupted, the upload was not finished")
+    place = f"the timeline server.E01 in sketch {sketch.id}"
+    assert warning in {
+        f"warning: {place} {state} incomplete: delete it there" for state in ("is", "may be there, and is")
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_to_upload_is_told(timesketch: Timesketch, sketch: Sketch, tmp_path: Path) -> None:
+    where = ("--timesketch", timesketch.url, "--sketch", sketch.id, "--to", "1999-01-01")
+    done = run(SMALL, *where, home=tmp_path)
+    told = "atop-timeline: error: there are no events to upload"
+    assert (done.returncode, done.stderr.splitlines()[-1], sketch.list_timelines()) == (1, told, [])
+    assert "incomplete" not in done.stderr
 
 
 def test_a_name_that_is_taken_is_told(timesketch: Timesketch, sketch: Sketch, tmp_path: Path) -> None:
