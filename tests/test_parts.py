@@ -110,7 +110,8 @@ def test_each_part_is_told(tmp_path: Path) -> None:
     ]
     output = json.loads((tmp_path / "summary").read_text())["output"]
     rows = sum(len(list(csv.DictReader(io.StringIO(each.read_text(), newline="")))) for each in paths)
-    assert output == {"path": str(tmp_path / "a.csv"), "format": "timesketch", "events": rows, "files": files}
+    told = {"path": str(tmp_path / "a.csv"), "format": "timesketch", "profile": "full", "events": rows, "files": files}
+    assert output == told
     assert re.findall(r"SHA-256 +(\S+)", done.stderr.decode()) == [each["sha256"] for each in files]
 
 
