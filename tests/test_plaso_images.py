@@ -82,5 +82,6 @@ def test_one_process_is_as_it_was(tmp_path: Path) -> None:
     for form, options in {"l2tcsv": (), "dynamic": ("--dynamic-time",), "json_line": ()}.items():
         output = tmp_path / f"plaso.{form}"
         plaso(tmp_path, "atop-psort", "-o", form, *options, "-w", output, storage, "pid == 20096")
-        told = output.read_text(encoding="utf-8").replace(str(IMAGE), "server.E01")
-        assert told == (GOLDEN / output.name).read_text(encoding="utf-8")
+        told = output.read_text(encoding="utf-8").replace(str(IMAGE), "server.E01").splitlines()
+        expected = (GOLDEN / output.name).read_text(encoding="utf-8").splitlines()
+        assert sorted(told) == sorted(expected)  # Plaso has those of one moment in any order
