@@ -7,7 +7,7 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from atop_timeline.extraction import Extraction, Report, extract, survey
 from atop_timeline.keys import gathered
 from atop_timeline.merging import Merged, merged
 from atop_timeline.output import Counted
-from atop_timeline.parquet import Contents, is_parquet
+from atop_timeline.parquet import Contents, parted
 from atop_timeline.parts import Parts
 from atop_timeline.plugins import Formatter
 from atop_timeline.reading import LogReport
-from atop_timeline.store import Room, Store, suits
+from atop_timeline.store import Room, suits
 from atop_timeline.summary import lines, summarize
-from atop_timeline.timeline import ALL_TIME, Timeline
+from atop_timeline.timeline import ALL_TIME, Sink, Timeline
 from atop_timeline.upload import Sketch, Told, sketch
 from atop_timeline.workers import Workers, local
 
@@ -163,14 +163,13 @@ def _only(options: Namespace) -> Collection[str]:
 
 def _gathered(options: Namespace, console: Console, taken: Room) -> Extraction:
     """The timeline of all sources; where Parquet timelines are among them, one is made of the others first."""
-    timelines = [each for each in options.sources if is_parquet(each)]
-    evidence = [each for each in options.sources if each not in timelines]
+    timelines, evidence = parted(options.sources)
     if not timelines:
         return _extracted(options, evidence, console, taken)
     report, made = Report(), []
-    with closing(Store(taken)) as store:
+    with temporary.folder_in(tempfile.gettempdir()) as folder:
         if evidence:
-            made = [str(store.directory / "evidence.parquet")]
+            made = [str(folder.path / "evidence.parquet")]
             timeline, report = _extracted(options, evidence, console, taken)
             with timeline:
                 keep(timeline, Path(made[0]), console)
@@ -235,10 +234,16 @@ def check(extraction: Extraction, console: Console) -> None:
 
 def keep(timeline: Timeline, path: Path, console: Console) -> None:
     """Writes a timeline into a new Parquet file."""
+    with path.open("wb") as stream:
+        _write(timeline, plugins.formatters()["parquet"], stream, "sorting", console)
+
+
+def _write(timeline: Timeline, formatter: Formatter, stream: Sink, what: str, console: Console) -> int:
+    """Writes all events, and shows how far that is; their number."""
     total = sum(timeline.count(each) for each in timeline.types)
-    with console.progress("sorting", "k events", 1e3) as advance, path.open("wb") as stream:
+    with console.progress(what, "k events", 1e3) as advance:
         timeline.written = lambda count: advance(count, total)
-        plugins.formatters()["parquet"].write(timeline, stream)
+        return formatter.write(timeline, stream)
 
 
 def _workers(options: Namespace, taken: Room) -> AbstractContextManager[Workers | None]:
@@ -252,13 +257,8 @@ def _workers(options: Namespace, taken: Room) -> AbstractContextManager[Workers 
 def _written(
     timeline: Timeline, formatter: Formatter, path: str, options: Namespace, console: Console
 ) -> dict[str, Any]:
-    total = sum(timeline.count(each) for each in timeline.types)
-    with (
-        console.progress("writing", "k events", 1e3) as advance,
-        _opened(path, formatter, options) as stream,
-    ):
-        timeline.written = lambda count: advance(count, total)
-        events = formatter.write(timeline, stream)
+    with _opened(path, formatter, options) as stream:
+        events = _write(timeline, formatter, stream, "writing", console)
     return {"format": formatter.name, "profile": options.profile, "events": events} | stream.told
 
 

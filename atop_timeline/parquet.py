@@ -49,6 +49,12 @@ def is_parquet(source: str) -> bool:
         return False
 
 
+def parted(sources: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Which of some sources are Parquet files, and which are not, each in their order."""
+    files = [each for each in sources if is_parquet(each)]
+    return files, [each for each in sources if each not in files]
+
+
 def linked(source: str, directory: Path, number: int) -> str:
     """The same file by a name in a directory that DuckDB takes for no pattern."""
     link = directory / f"{number}.parquet"

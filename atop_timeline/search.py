@@ -20,13 +20,16 @@ from atop_timeline.trees import Entry, Kind, Source, Tree
 HOMES = ("var/log/atop", "log/atop", "atop")
 """Where atop's logs lie in a volume; /var, /var/log and /var/log/atop may each be a volume of its own."""
 
+USERS_BYTES = 1 << 24
+"""So much of /etc/passwd is read, at most."""
+
 _LOG_NAME = "atop_*"
 _OLD_LOGS = ("var/log/atop.log*", "log/atop.log*", "atop.log*")  # Debian's packages of 1.x
 _TWINS = "tmp/atoptwin*"  # atop 2.11 and later, atop.c: twin mode
 _SETTINGS = ("etc/default/atop", "etc/sysconfig/atop", "etc/atop/atop.daily", "usr/share/atop/atop.daily")
 _USERS = "etc/passwd"
 _LOGPATH = re.compile(rb"^\s*(?:export\s+)?LOGPATH=(?:\"([^\"\n]*)\"|'([^'\n]*)'|([^\s#;]*))", re.MULTILINE)
-_SETTINGS_BYTES, _USERS_BYTES = 1 << 16, 1 << 24
+_SETTINGS_BYTES = 1 << 16
 _LINKS_MAX = 40  # Linux: include/linux/namei.h, MAXSYMLINKS
 _PATH_MAX = 4096  # include/uapi/linux/limits.h
 _DEPTH_MAX = 256
@@ -173,7 +176,7 @@ class Search:
         return self._known_users[root]
 
     def _read_users(self, root: _Trail) -> dict[int, str] | None:
-        for data in self._contents(root, _USERS, _USERS_BYTES):
+        for data in self._contents(root, _USERS, USERS_BYTES):
             return read_users(data)
         return None
 

@@ -45,7 +45,7 @@ def test_mactime_gives_every_event(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["2.13.0", "torn-append-2.8.1"])  # the other one has a thread that ends
 def test_mactime_gives_every_event_of_every_parser(tmp_path: Path, name: str) -> None:
-    every = [each.name for parser in plugins.parsers().values() for each in parser.event_types]
+    every = [each.name for each in plugins.event_types()]
     log = ROOT / "test_data" / "logs" / name / "atop_raw"
     with extract([str(log)], only=every).timeline as timeline:
         body = written(timeline, "bodyfile")

@@ -163,9 +163,7 @@ def test_exit_status(arguments: list[str], status: int, told: str, tmp_path: Pat
 
 
 FORMATS = ", ".join(plugins.formatters())
-TYPES = ", ".join(
-    [*plugins.parsers(), *(each.name for parser in plugins.parsers().values() for each in parser.event_types)]
-)
+TYPES = ", ".join([*plugins.parsers(), *(each.name for each in plugins.event_types())])
 NO_TIME = "is no time such as 2026-11-23 or 2026-11-23T14:30:00"
 
 

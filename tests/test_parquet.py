@@ -97,7 +97,7 @@ def test_messages_are_those_of_the_csv() -> None:
 
 
 def test_columns_are_those_of_the_json_lines() -> None:
-    every = [each.name for parser in plugins.parsers().values() for each in parser.event_types]
+    every = [each.name for each in plugins.event_types()]
     paths = [str(TEST_DATA / "logs" / name / "atop_raw") for name in ("2.13.0", "debian-2.8.1-3boots")]
     with extract(paths, only=every).timeline as timeline:
         data, lines = written(timeline, "parquet"), written(timeline, "timesketch-jsonl").splitlines()

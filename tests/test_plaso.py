@@ -149,7 +149,7 @@ def test_every_kind_of_event_has_a_time(tmp_path: Path) -> None:
         for each in yaml.safe_load_all(text)
         for mapping in each.get("attribute_mappings", ())
     }
-    types = [each for parser in plugins.parsers().values() for each in parser.event_types]
+    types = plugins.event_types()
     assert {(each.data_type, time_attribute(each.timestamp_desc), each.timestamp_desc) for each in types} <= known
 
 

@@ -15,7 +15,7 @@ from atop_timeline.timeline import Timeline
 
 T0_US = 1_795_404_820_000_000  # 2026-11-23T03:33:40Z
 LOG = LogOrigin("server", "disk.E01", "disk.E01", "p1", "/var/log/atop/atop_20261123", 12, "allocated", "atop 2.8")
-TYPES = {each.name: each for parser in plugins.parsers().values() for each in parser.event_types}
+TYPES = {each.name: each for each in plugins.event_types()}
 START, CHANGE, OBSERVATION, EXIT = (TYPES[name] for name in ("starts", "changes", "observations", "exits"))
 
 Known: TypeAlias = Mapping[str, bytes | float]

@@ -9,7 +9,7 @@ from atop_timeline.command import check, keep, wanted
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError
 from atop_timeline.extraction import extract
-from atop_timeline.parquet import check_whole, is_parquet, linked
+from atop_timeline.parquet import check_whole, linked, parted
 from atop_timeline.store import Questions, Room, literal
 
 from .tables import COLUMNS, NEEDED, events
@@ -20,8 +20,7 @@ def opened(options: Namespace, console: Console, room: Room) -> Iterator[tuple[Q
     """A database, the Parquet timelines to ask, and whether nothing of the evidence was damaged or unreadable."""
     questions = Questions(room)
     try:
-        timelines = [each for each in options.sources if is_parquet(each)]
-        evidence = [each for each in options.sources if each not in timelines]
+        timelines, evidence = parted(options.sources)
         files = [_checked(questions, each, number) for number, each in enumerate(timelines)]
         whole = True
         if evidence:

@@ -35,9 +35,8 @@ def event_data(event: Event) -> Any:  # noqa: ANN401  Plaso has no types
 def event_data_classes() -> Mapping[str, type]:
     """The classes by data type."""
     types: dict[str, list[EventType]] = {}
-    for parser in plugins.parsers().values():
-        for each in parser.event_types:
-            types.setdefault(each.data_type, []).append(each)
+    for each in plugins.event_types():
+        types.setdefault(each.data_type, []).append(each)
     return {data_type: _class(data_type, of_it) for data_type, of_it in types.items()}
 
 

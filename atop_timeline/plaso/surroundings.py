@@ -9,10 +9,8 @@ from dfvfs.path import factory
 from dfvfs.resolver import resolver
 
 from atop_timeline.openers.volumes import FAILURES
-from atop_timeline.search import read_users
+from atop_timeline.search import USERS_BYTES, read_users
 from atop_timeline.texts import decode
-
-_PASSWD_BYTES = 1 << 24
 
 
 def place_of(path_spec: Any) -> Any:  # noqa: ANN401  dfVFS has no types
@@ -35,6 +33,6 @@ def users_of(place: Any) -> Mapping[int, str]:  # noqa: ANN401  as above
     passwd = factory.Factory.NewPathSpec(place.type_indicator, location="/etc/passwd", parent=place.parent)
     try:
         entry = resolver.Resolver.OpenFileEntry(passwd)
-        return read_users(entry.GetFileObject().read(_PASSWD_BYTES)) if entry else {}
+        return read_users(entry.GetFileObject().read(USERS_BYTES)) if entry else {}
     except FAILURES:
         return {}

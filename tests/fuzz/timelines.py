@@ -22,7 +22,7 @@ def check_timeline(evidence: Path, folder: Path) -> None:
 def _written(evidence: Path, folder: Path) -> list[tuple[Path, int]]:
     """The files that the formatters make of some evidence, and the number of events that they tell."""
     folder.mkdir()
-    types = [each.name for parser in plugins.parsers().values() for each in parser.event_types]
+    types = [each.name for each in plugins.event_types()]
     written = []
     with extract([str(evidence)], only=types).timeline as made:
         for name, formatter in plugins.formatters().items():
