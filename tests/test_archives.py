@@ -25,7 +25,7 @@ from atop_timeline.errors import EvidenceError
 from atop_timeline.hostfiles import HostFile
 from atop_timeline.keys import LOCKED, NONE_FITS, Keys
 from atop_timeline.kinds import kind_of
-from atop_timeline.openers.archives import ArchiveTree, archive, is_archive, tars
+from atop_timeline.openers.archives import ArchiveTree, archive, is_archive, tars, zipmembers, zips
 from atop_timeline.trees import Entry, Kind
 from tests.disks import run
 from tests.servers import BIG, LITTLE, PACK, PASSWD, write
@@ -269,20 +269,37 @@ def encrypted(tmp_path: Path, *options: str) -> bytes:
     return (tmp_path / "out.zip").read_bytes()
 
 
+def passwords_by_check_byte(data: bytes) -> tuple[str, str]:
+    """Two wrong passwords: one whose check byte fits the smallest member, and one whose check byte fits none."""
+    stream = io.BytesIO(data)
+    found = [each for each in zips.members(stream, zips.directory(stream)) if isinstance(each, zips.Header)]
+    headers = sorted((each for each in found if each.size), key=lambda each: each.size)
+
+    def fits(text: str, header: zips.Header) -> bool:
+        return zipmembers.password(Bytes(data), header, len(data), [text]) is not None
+
+    texts = [f"wrong{number}" for number in range(5000)]
+    fitting = next(text for text in texts if fits(text, headers[0]))
+    return fitting, next(text for text in texts if not any(fits(text, header) for header in headers))
+
+
 def test_zip_with_a_password(tmp_path: Path) -> None:
     tree = opened(encrypted(tmp_path), Keys(("wrong", "secret")))
     assert (files(tree), losses(tree)) == (whole(TWO), [])
 
 
-def test_zip_asks_for_a_password_once(tmp_path: Path) -> None:
-    answers = ["wrong", "secret"]
-    tree = opened(encrypted(tmp_path), Keys(ask=lambda _: answers.pop(0)))
+@pytest.mark.parametrize("which", [0, 1], ids=["check byte fits", "nothing fits"])
+def test_zip_asks_for_a_password_once(tmp_path: Path, which: int) -> None:
+    data = encrypted(tmp_path)
+    answers = [passwords_by_check_byte(data)[which], "secret"]
+    tree = opened(data, Keys(ask=lambda _: answers.pop(0)))
     assert (files(tree), losses(tree)) == (whole(TWO), [])
 
 
-@pytest.mark.parametrize(("passwords", "why"), [((), LOCKED), (("wrong",), NONE_FITS)], ids=["none", "wrong"])
-def test_zip_without_its_password(tmp_path: Path, passwords: tuple[str, ...], why: str) -> None:
-    tree = opened(encrypted(tmp_path), Keys(passwords))
+@pytest.mark.parametrize(("count", "why"), [(0, LOCKED), (1, NONE_FITS)], ids=["none", "wrong"])
+def test_zip_without_its_password(tmp_path: Path, count: int, why: str) -> None:
+    data = encrypted(tmp_path)
+    tree = opened(data, Keys(passwords_by_check_byte(data)[1:][:count]))
     assert losses(tree) == [f"members are encrypted, {why}"]
     with pytest.raises(EvidenceError, match=f"encrypted, {why}"):
         read(tree, dict(walked(tree))[LOG_1])

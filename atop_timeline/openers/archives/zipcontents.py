@@ -13,7 +13,7 @@ from atop_timeline.notes import reason
 from atop_timeline.openers.archives import zips
 from atop_timeline.openers.archives.names import MANY, Names
 from atop_timeline.openers.archives.tarcontents import Wanted
-from atop_timeline.openers.archives.zipmembers import ZipMember, is_foreign, password
+from atop_timeline.openers.archives.zipmembers import ZipMember, is_foreign, is_right, password
 from atop_timeline.openers.archives.zips import IS_ENCRYPTED, METHODS, Header
 from atop_timeline.trees import Entry, Kind, Source
 
@@ -33,7 +33,7 @@ class ZipContents:
         self._passwords = list(keys.passwords)
         self._ends = array("Q")
         self._foreign: Counter[str] = Counter()
-        self._locked: list[Header] = []
+        self._locked: Header | None = None
         self._passed = 0
         self._read()
         self._unlock(keys)
@@ -75,28 +75,34 @@ class ZipContents:
             return
         if is_foreign(header):
             self._foreign[METHODS.get(header.method, f"method {header.method}")] += 1
-        elif header.flags & IS_ENCRYPTED and not self._locked:
-            self._locked.append(header)
+        elif header.flags & IS_ENCRYPTED and header.size and (not self._locked or header.size < self._locked.size):
+            self._locked = header
         try:
             self.names.add(header.name, _kind(header), header.size, _HANDLE.pack(*header[1:]))
         except EvidenceError as error:
             self.names.lose(str(error))
 
     def _unlock(self, keys: Keys) -> None:
-        """Ask for a password if none fits the first member that is encrypted."""
-        for header in self._locked:
-            for _ in range(_TRIES):
-                if self._password(header) is not None or (answer := keys.ask("zip archive")) is None:
-                    break
-                self._passwords.append(answer)
-            if self._password(header) is None:
-                self.names.lose(f"members are encrypted, {NONE_FITS if self._passwords else LOCKED}")
+        """Ask for a password as long as none opens the smallest member that is encrypted."""
+        if not self._locked:
+            return
+        for _ in range(_TRIES):
+            if self._opens(self._locked) or (answer := keys.ask("zip archive")) is None:
+                break
+            self._passwords.append(answer)
+        if self._password(self._locked) is None:
+            self.names.lose(f"members are encrypted, {NONE_FITS if self._passwords else LOCKED}")
 
     def _tell(self) -> None:
         for method, count in self._foreign.items():
             self.names.lose(f"{count} members packed with {method}, which is not read here; unpack it with: 7z x")
         if self._passed:
             self.names.lose(f"more than {MANY} names; {self._passed} that are not named like logs are passed over")
+
+    def _opens(self, header: Header) -> bool:
+        """Whether a member is right with what decrypts it: the check byte of one in 256 wrong passwords fits."""
+        key = self._password(header)
+        return key is not None and is_right(ZipMember(self._source, header, self._end(header), key))
 
     def _password(self, header: Header) -> bytes | None:
         try:

@@ -92,11 +92,12 @@ def password(archive: Source, header: Header, end: int, passwords: Sequence[str]
     given = [text.encode() for text in passwords]
     fitting = [key for key in given if _Cipher(key).decrypt(first)[-1:] == bytes([check])]
     if len(fitting) > 1:
-        fitting = [key for key in fitting if _is_right(ZipMember(archive, header, end, key))] or fitting
+        fitting = [key for key in fitting if is_right(ZipMember(archive, header, end, key))] or fitting
     return fitting[0] if fitting else None
 
 
-def _is_right(member: ZipMember) -> bool:
+def is_right(member: ZipMember) -> bool:
+    """Whether all bytes of a member are what was promised."""
     try:
         with member.open() as stream:
             while stream.read(READ_BYTES):
