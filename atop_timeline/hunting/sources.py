@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from atop_timeline.command import check, keep, wanted
 from atop_timeline.console import Console
 from atop_timeline.errors import EvidenceError
 from atop_timeline.extraction import extract
+from atop_timeline.gathering import check, wanted
 from atop_timeline.parquet import check_whole, linked, parted
 from atop_timeline.store import Questions, Room, literal
+from atop_timeline.writing import keep
 
 from .tables import COLUMNS, NEEDED, events
 
