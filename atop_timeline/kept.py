@@ -1,6 +1,7 @@
 """Texts on disk, by the numbers of rows: a column that is written once, and read a few thousand rows at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,32 @@ class Kept:
 
     def texts(self, rows: NDArray[np.int64]) -> list[bytes]:
         """The texts of different rows, which have one, in ascending order."""
-        size = _PLACE.itemsize
-        places = np.frombuffer(b"".join(_pieces(self._places, rows * size, np.full(len(rows), size))), _PLACE)
-        return _pieces(self._texts, places["begin"], places["length"])
+        places = self._places_at(rows)
+        order = np.lexsort((places["length"], places["begin"]))  # of those at one place, the one that is not empty last
+        begins = places["begin"][order]
+        ends = begins + places["length"][order]
+        found: list[bytes] = []
+        with self._texts.open("rb", buffering=0) as file:
+            for some in _near(begins, ends):
+                first, end = int(begins[some][0]), int(ends[some][-1])
+                file.seek(first)
+                data = file.read(end - first)
+                bounds = zip((begins[some] - first).tolist(), (ends[some] - first).tolist(), strict=True)
+                found += [data[begin:end] for begin, end in bounds]
+        texts = np.empty(len(rows), object)
+        texts[order] = np.fromiter(found, object)
+        return texts.tolist()
+
+    def _places_at(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """Where the texts of different rows are, in ascending order."""
+        places = np.empty(len(rows), _PLACE)
+        with self._places.open("rb", buffering=0) as file:
+            for some in _near(rows * _PLACE.itemsize, (rows + 1) * _PLACE.itemsize):
+                first, end = int(rows[some][0]), int(rows[some][-1]) + 1
+                file.seek(first * _PLACE.itemsize)
+                known = np.frombuffer(file.read((end - first) * _PLACE.itemsize), _PLACE)
+                places[some] = known[rows[some] - first]
+        return places
 
 
 def _write(path: Path, data: bytes | memoryview, offset: int) -> None:
@@ -64,18 +88,8 @@ def _write(path: Path, data: bytes | memoryview, offset: int) -> None:
         file.write(data)
 
 
-def _pieces(path: Path, begins: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[bytes]:
-    """What is at some places of a file, in the order in which they are given; near ones are read together."""
-    order = np.lexsort((lengths, begins))  # of those at one place, the one that is not empty last
-    ends = begins[order] + lengths[order]
-    parted = np.flatnonzero(begins[order][1:] - ends[:-1] > _NEAR_BYTES) + 1
-    pieces = [b""] * len(begins)
-    with path.open("rb", buffering=0) as file:
-        for together in np.split(order, parted) if len(order) else ():
-            first, end = int(begins[together[0]]), int(begins[together[-1]] + lengths[together[-1]])
-            file.seek(first)
-            data = file.read(end - first)
-            places = zip((begins[together] - first).tolist(), lengths[together].tolist(), strict=True)
-            for number, (begin, length) in zip(together.tolist(), places, strict=True):
-                pieces[number] = data[begin : begin + length]
-    return pieces
+def _near(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[slice]:
+    """Which of some places of a file, in ascending order, are to be read together."""
+    parted = np.flatnonzero(begins[1:] - ends[:-1] > _NEAR_BYTES) + 1
+    bounds = [0, *parted.tolist(), len(begins)] if len(begins) else []
+    return (slice(*each) for each in pairwise(bounds))

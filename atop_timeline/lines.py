@@ -15,6 +15,7 @@ from atop_timeline.kept import Kept
 from atop_timeline.store import Store
 
 _LINES_TOGETHER = 1024  # their bytes stay in a processor's cache until they are written
+_MOST_APART = 16  # keys, on average, up to which a place for each of those between them is quicker than to sort
 _SECONDS_BITS = 32
 
 ACCURACY = """
@@ -36,8 +37,9 @@ class Level(Enum):
 
     TIME = "`time_us`: once per time"
     ACCURACY = "`time_accuracy`: once per kind of it"
-    FACTS = "the columns of facts: once per row of them"
     ORIGIN = "the columns of `PROVENANCE`: once per sample"
+    MOMENT = "all of these: once for events that follow each other and have them in common"
+    FACTS = "the columns of facts: once per row of them"
     EVENT = "where a type has columns of its own, all of its columns: once per event"
 
 
@@ -49,7 +51,7 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Pieces of one level that are together in a line, as SQL; of facts and events as they are `kept`."""
+    """Pieces that are together in a line, as SQL: `kept` are those of facts or events, all others are of moments."""
 
     level: Level
     sql: str
@@ -63,98 +65,111 @@ KEYS = (
     f"time_us, sample_id, entry, row_id, event, ((coalesce(early_s, -1) + 1) << {_SECONDS_BITS}) + late_s AS accuracy"
 )
 """SQL for the columns that `assembled` needs of events, over what the store has of them."""
-_KEYS = {
-    Level.TIME: "time_us",
-    Level.ACCURACY: "accuracy",
-    Level.FACTS: "row_id",
-    Level.ORIGIN: "sample_id",
-    Level.EVENT: "event",
-}
+_MOMENT = ("time_us", "sample_id", "accuracy")
+_KEPT_BY = {Level.FACTS: "row_id", Level.EVENT: "event"}
+_ACCURACIES = f"""(
+    SELECT * EXCLUDE (early_s, late_s), {ACCURACY} AS time_accuracy FROM (
+        SELECT *, nullif({{0}} >> {_SECONDS_BITS}, 0) - 1 AS early_s, {{0}} & {(1 << _SECONDS_BITS) - 1} AS late_s
+        FROM keys
+    )
+)"""
 SOURCES = {
-    Level.TIME: "(SELECT key, key AS time_us FROM keys)",
-    Level.ACCURACY: f"""(
-        SELECT key, {ACCURACY} AS time_accuracy FROM (
-            SELECT key, nullif(key >> {_SECONDS_BITS}, 0) - 1 AS early_s, key & {(1 << _SECONDS_BITS) - 1} AS late_s
-            FROM keys
-        )
-    )""",
+    Level.ACCURACY: _ACCURACIES.format("key"),
     Level.ORIGIN: "keys JOIN origins ON sample_id = key",
+    Level.MOMENT: f"{_ACCURACIES.format('accuracy')} JOIN origins USING (sample_id)",
 }
-"""SQL for what a level names, by the `key` of a table `keys`."""
+"""SQL for what a level names, by the `key` of a table `keys`; moments are there with the columns of theirs."""
 
 
 def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The pieces of a line, those of one level that are together as one."""
-    for level, run in groupby(pieces, key=lambda piece: piece.level):
+    """The pieces of a line, those that are together as one where they are made from the same."""
+    for level, run in groupby(pieces, key=lambda piece: piece.level if piece.level in _KEPT_BY else Level.MOMENT):
         yield Piece(level, f"concat({', '.join(piece.sql for piece in run)})")
 
 
-def assembled(store: Store, events: Sequence[tuple[Line, _Keys]]) -> NDArray[Any]:
-    """The pieces of lines, shape (n, parts), in the order of time, then as types come, then in that of samples.
+class Lines(NamedTuple):
+    """Lines as different pieces, and which of these each line has; shape (n, parts)."""
+
+    pieces: NDArray[np.object_]
+    which: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def blocks(self) -> Iterator[bytes]:
+        """The bytes of some lines at a time."""
+        for begin in range(0, len(self), _LINES_TOGETHER):
+            some = self.which[begin : begin + _LINES_TOGETHER]
+            yield b"".join(self.pieces[some.ravel()].tolist())
+
+
+def assembled(store: Store, events: Sequence[tuple[Line, _Keys]]) -> Lines:
+    """Lines in the order of time, then as types come, then in that of samples.
 
     `events` are, for each type, its line, and the columns `KEYS`.
     """
-    lookups = _Lookups(store, events)
-    width = max(len(line) for line, _ in events)
-    pieces = np.full((sum(len(keys["time_us"]) for _, keys in events), width), b"", object)
+    pieces = [b""]
+    moments = _Moments(store, events, pieces)
+    which = np.zeros((sum(len(keys["time_us"]) for _, keys in events), max(len(line) for line, _ in events)), np.int32)
     begin = 0
     for line, keys in events:
-        end = begin + len(keys["time_us"])
-        for number, part in enumerate(line):
-            pieces[begin:end, number] = lookups.pieces(part, keys)
-        begin = end
-    ordered: NDArray[Any] = pieces[_order([keys for _, keys in events])]
-    return ordered
+        own = which[begin : begin + len(keys["time_us"])]
+        begin += len(own)
+        numbers = {level: _numbered(keys[_KEPT_BY[level]]) for level in {each.level for each in line if each.kept}}
+        moment = moments.next(keys)
+        for column, part in zip(own.T, line, strict=False):
+            if part.kept:
+                rows, number = numbers[part.level]
+                column[:] = number + len(pieces)
+                pieces += part.kept.texts(rows)
+            else:
+                column[:] = moment + moments.first[part.sql]
+    return Lines(np.fromiter(pieces, object), which[_order([keys for _, keys in events])])
+
+
+class _Moments:
+    """Moments of events of several types, and pieces that are made once for each: `first` of them, by their SQL."""
+
+    def __init__(self, store: Store, events: Sequence[tuple[Line, _Keys]], pieces: list[bytes]) -> None:
+        parts = dict.fromkeys(part.sql for line, _ in events for part in line if not part.kept)
+        columns = [np.concatenate([keys[name][_begins(keys)] for _, keys in events]) for name in _MOMENT]
+        keys = dict(zip(_MOMENT, columns, strict=True)) | {"key": np.arange(len(columns[0]))}
+        names = "".join(f", encode({sql}) AS piece_{number}" for number, sql in enumerate(parts))
+        found = store.looked_up(keys, f"SELECT key{names} FROM {SOURCES[Level.MOMENT]} ORDER BY key")
+        self.first = {}
+        self._count = 0
+        for number, sql in enumerate(parts):
+            self.first[sql] = len(pieces)
+            pieces += map(bytes, found[f"piece_{number}"])
+
+    def next(self, keys: _Keys) -> NDArray[np.intp]:
+        """The number of the moment of each event of the next type."""
+        numbers: NDArray[np.intp] = np.cumsum(_begins(keys)) - 1 + self._count
+        self._count = int(numbers[-1]) + 1 if len(numbers) else self._count
+        return numbers
+
+
+def _begins(keys: _Keys) -> NDArray[np.bool_]:
+    """With which events a moment begins."""
+    begins = np.zeros(len(keys["time_us"]), np.bool_)
+    begins[:1] = True
+    for name in _MOMENT:
+        begins[1:] |= keys[name][1:] != keys[name][:-1]
+    return begins
+
+
+def _numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """The different ones of some keys in ascending order, and which of them each is."""
+    first = int(keys.min()) if len(keys) else 0
+    width = int(keys.max()) - first + 1 if len(keys) else 0
+    if width > _MOST_APART * len(keys):
+        return np.unique(keys, return_inverse=True)
+    is_there = np.zeros(width, np.bool_)
+    is_there[keys - first] = True
+    return np.flatnonzero(is_there) + first, (np.cumsum(is_there) - 1)[keys - first]
 
 
 def _order(keys: Sequence[_Keys]) -> NDArray[np.intp]:
     time, sample, entry = (np.concatenate([each[name] for each in keys]) for name in ("time_us", "sample_id", "entry"))
     rank = np.repeat(np.arange(len(keys)), [len(each["time_us"]) for each in keys])
     return np.lexsort((entry, sample, rank, time))
-
-
-def blocks(pieces: NDArray[Any]) -> Iterator[bytes]:
-    """The bytes of some lines at a time."""
-    for begin in range(0, len(pieces), _LINES_TOGETHER):
-        yield b"".join(pieces[begin : begin + _LINES_TOGETHER].ravel().tolist())
-
-
-class _Lookups:
-    """Pieces by what they are made from; of types that have the same parts made together."""
-
-    def __init__(self, store: Store, events: Sequence[tuple[Line, _Keys]]) -> None:
-        self._found: dict[Part, tuple[NDArray[Any], NDArray[Any]]] = {}
-        wanted: dict[Level, dict[Part, list[NDArray[Any]]]] = {level: {} for level in SOURCES}
-        for line, keys in events:
-            for part in line:
-                if part.kept:
-                    rows = np.unique(keys[_KEYS[part.level]])
-                    self._found[part] = rows, _objects(part.kept.texts(rows))
-                else:
-                    wanted[part.level].setdefault(part, []).append(keys[_KEYS[part.level]])
-        for level, parts in wanted.items():
-            if parts:
-                self._look_up(store, SOURCES[level], parts)
-
-    def _look_up(self, store: Store, source: str, parts: Mapping[Part, Sequence[NDArray[Any]]]) -> None:
-        keys = np.unique(np.concatenate([_distinct(each) for known in parts.values() for each in known]))
-        names = [f"encode({part.sql}) AS piece_{number}" for number, part in enumerate(parts)]
-        found = store.looked_up(keys, f"SELECT key, {', '.join(names)} FROM {source} ORDER BY key")
-        for number, part in enumerate(parts):
-            self._found[part] = found["key"], _objects(map(bytes, found[f"piece_{number}"]))
-
-    def pieces(self, part: Part, keys: _Keys) -> NDArray[Any]:
-        """A piece for each event."""
-        known, pieces = self._found[part]
-        found: NDArray[Any] = pieces[np.searchsorted(known, keys[_KEYS[part.level]])]
-        return found
-
-
-def _distinct(keys: NDArray[Any]) -> NDArray[Any]:
-    """Quickly, the same without most of what repeats."""
-    return np.concatenate([keys[:1], keys[1:][keys[1:] != keys[:-1]]])
-
-
-def _objects(pieces: Iterable[bytes]) -> NDArray[Any]:
-    """Joined quickest as bytes."""
-    return np.fromiter(pieces, object)

@@ -119,9 +119,9 @@ class Store:
                 numbers, *texts = (array.child(number).view() for number in range(array.n_children))
                 yield np.frombuffer(numbers.buffer(1), np.int64, array.length), [_strings(each) for each in texts]
 
-    def looked_up(self, keys: NDArray[np.int64], query: str) -> dict[str, NDArray[Any]]:
-        """The same, where the query reads these numbers in the column `key` of a table `keys`."""
-        array = _structs({"key": Kind.INTEGER}, {"key": keys}, len(keys))
+    def looked_up(self, keys: Mapping[str, NDArray[np.int64]], query: str) -> dict[str, NDArray[Any]]:
+        """The same, where the query reads these columns of numbers in a table `keys`."""
+        array = _structs(dict.fromkeys(keys, Kind.INTEGER), keys, len(next(iter(keys.values()))))
         self._connection.register("keys", na.ArrayStream(CArrayStream.from_c_arrays([array], array.schema)))
         found = self.arrays(query)
         self._connection.unregister("keys")

@@ -23,7 +23,7 @@ from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Even
 from atop_timeline.facts import FactTables, listed, shown
 from atop_timeline.kept import kept
 from atop_timeline.lines import KEYS as LINE_KEYS
-from atop_timeline.lines import Level, Line, Part, Piece, assembled, blocks, joined
+from atop_timeline.lines import Level, Line, Lines, Part, Piece, assembled, joined
 from atop_timeline.logs import SAMPLE, SAMPLE_BITS, LogOrigin, Logs
 from atop_timeline.portions import Place, Window
 from atop_timeline.store import DEFAULT_ROOM, Room, Store, quoted
@@ -196,10 +196,10 @@ class Timeline:
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
         made = by_threads(lambda each: self._line(each, line(each), text), shown, self._threads)
         lines = dict(zip(shown, made, strict=True))
-        for pieces in by_threads(partial(self._assembled, lines), windows, self._threads):
-            for block in blocks(pieces):
+        for some in by_threads(partial(self._assembled, lines), windows, self._threads):
+            for block in some.blocks():
                 stream.write(block)
-            self.written(count := count + len(pieces))
+            self.written(count := count + len(some))
         return count
 
     def copy(self, names: Sequence[str], columns: Callable[[EventType], Mapping[str, Piece]], into: str) -> int:
@@ -267,8 +267,8 @@ class Timeline:
             some = f"event >= {begin} AND event < {begin + _EVENTS_TOGETHER}"
             yield f"SELECT event{listed(expressions)} FROM {events} WHERE {some}"
 
-    def _assembled(self, lines: Mapping[EventType, Line], window: Window) -> NDArray[Any]:
-        """The pieces of the lines of a window."""
+    def _assembled(self, lines: Mapping[EventType, Line], window: Window) -> Lines:
+        """The lines of a window."""
         types = [self.types[rank] for rank in window.ranks]
         keys = (self._store.arrays(f"SELECT {LINE_KEYS} FROM ({self._in(each, window)})") for each in types)
         return assembled(self._store, list(zip((lines[each] for each in types), keys, strict=True)))

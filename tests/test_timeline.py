@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atop_timeline import plugins, portions, store, timeline
+from atop_timeline import lines, plugins, portions, store, timeline
 from atop_timeline.errors import StoreError
 from atop_timeline.events import Event
 from atop_timeline.extraction import extract
@@ -101,6 +101,11 @@ def test_windows_within_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portions, "_WINDOW_LINES", 5)
     monkeypatch.setattr(timeline, "_ENTRIES", 3)
     assert written([log("odd-2.13.0")]) == at_once
+
+
+def test_facts_and_events_whose_numbers_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "_MOST_APART", 0)
+    assert written([log("2.8.1")]) == whole()
 
 
 def test_windows_of_events_as_objects(monkeypatch: pytest.MonkeyPatch) -> None:
