@@ -126,7 +126,7 @@ def _first(rank: int) -> int:
 
 def _referred(store: Store, query: str, keys: NDArray[np.int64]) -> dict[str, Any]:
     """The columns that a query gives, which is asked for each distinct key, for all of these keys."""
-    distinct, rows = np.unique(keys, return_inverse=True)
-    found = fetched(store, query, distinct)
+    distinct, numbers = np.unique(keys, return_inverse=True)
+    found, rows = fetched(store, query, distinct), numbers.astype(np.int32)
     names = [each.name for each in found.schema.children]
-    return {name: rows_of(found.child(place), rows.astype(np.int32)) for place, name in enumerate(names) if place}
+    return {name: rows_of(found.child(place), rows) for place, name in enumerate(names) if place}

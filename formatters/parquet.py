@@ -16,7 +16,7 @@ from atop_timeline.timeline import Level, Piece, Sink, Timeline
 from .fields import fields_of
 
 _DATETIME = "make_timestamptz(time_us)"
-_CELLS_PER_GROUP = 59_392 * 150  # as many as fit into the store's memory
+_CELLS_PER_GROUP = 36_864 * 150  # more do not fit into what DuckDB's allocator keeps: pages come anew for each group
 _ROWS_TOGETHER = 2048  # DuckDB's: a group is made of whole ones
 
 
