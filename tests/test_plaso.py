@@ -1,5 +1,6 @@
 """Events out of the real Plaso are those of our own command, log by log."""
 
+import csv
 import io
 import json
 import os
@@ -8,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from atop_timeline.evidence import Evidence
 from atop_timeline.extraction import Report, extract, extract_logs
 from atop_timeline.plaso.directory import put_together
 from atop_timeline.plaso.event_data import time_attribute
+from tests.rawlogs import offsets, raw, without
 from tests.servers import PACK
 
 IMAGE = Path("test_data/server.E01").absolute()
+GOLDEN = Path("tests/golden")
 PLASO_ONLY = {
     *("__container_type__", "__type__", "date_time", "display_name", "message", "parser", "pathspec"),
     *("timestamp", "sha256_hash"),
@@ -53,10 +56,12 @@ def extracted(folder: Path, source: Path, *options: str) -> Path:
     return storage
 
 
-def shown(storage: Path, form: str, *options: object, command: str = "atop-psort", name: str = "wrapped") -> str:
+def shown(
+    storage: Path, form: str, *options: object, command: str = "atop-psort", name: str = "wrapped", only: str = ""
+) -> str:
     output = storage.with_name(f"{name}.{form}")
     quiet = ("--unattended", "-q", "--status_view", "none", "--logfile", storage.with_suffix(".log.gz"))
-    run(storage.parent, command, *quiet, *options, "-o", form, "-w", output, storage)
+    run(storage.parent, command, *quiet, *options, "-o", form, "-w", output, storage, *filter(None, [only]))
     return output.read_text(encoding="utf-8") if output.exists() else ""
 
 
@@ -102,6 +107,23 @@ def test_image_gives_the_events_of_each_log(storage: Path) -> None:
     assert theirs == expected
 
 
+def test_dynamic_has_the_events_of_each_log(storage: Path) -> None:
+    rows = csv.DictReader(shown(storage, "dynamic", "--dynamic-time", name="rows").splitlines())
+    names = ("datetime", "timestamp_desc", "message", "parser")
+    theirs = Counter((*(row[name] for name in names), row["display_name"].partition(":")[2]) for row in rows)
+    expected = Counter(
+        (
+            event.date_time.CopyToDateTimeStringISO8601(),
+            event.timestamp_desc,
+            message,
+            "atop",
+            path,
+        )
+        for path, event, message in ours()
+    )
+    assert theirs == expected
+
+
 def test_dynamic_is_the_same_from_the_stock_psort(storage: Path) -> None:
     messages = storage.with_name("messages.yaml")
     yaml = sorted(Path("formatters").glob("*.yaml"))
@@ -110,6 +132,13 @@ def test_dynamic_is_the_same_from_the_stock_psort(storage: Path) -> None:
     stock = ("--dynamic-time", "--custom-formatter-definitions", messages)
     assert wrapped.count("atop process") == 2523
     assert shown(storage, "dynamic", *stock, command="psort", name="stock") == wrapped
+
+
+@pytest.mark.parametrize(("form", "options"), [("l2tcsv", ()), ("dynamic", ("--dynamic-time",)), ("json_line", ())])
+def test_one_process_is_as_it_was(storage: Path, form: str, options: Sequence[str]) -> None:
+    told = shown(storage, form, *options, name="plaso", only="pid == 20096").replace(str(IMAGE), "server.E01")
+    expected = (GOLDEN / f"plaso.{form}").read_text(encoding="utf-8")
+    assert sorted(told.splitlines()) == sorted(expected.splitlines())  # Plaso has those of one moment in any order
 
 
 def test_damage_is_a_warning(storage: Path) -> None:
@@ -125,6 +154,14 @@ def test_tags(storage: Path) -> None:
     sections = run(storage.parent, "atop-pinfo", "--sections", "events", tagged)
     labels = dict(re.findall(r"(atop_\w+) : (\d+)", sections))
     assert labels == {"atop_kernel_thread_look_alike": "13", "atop_killed": "14", "atop_short_lived": "546"}
+
+
+def test_gaps_are_tagged(tmp_path: Path) -> None:
+    (tmp_path / "atop_1").write_bytes(raw("debian-2.8.1-3boots"))
+    (tmp_path / "atop_2").write_bytes(without(raw("2.8.1"), offsets("2.8.1")[3], offsets("2.8.1")[8]))
+    storage = extracted(tmp_path, tmp_path, "--hashers", "none")
+    shown(storage, "null", "--analysis", "tagging", "--tagging-file", "tag_linux.txt")
+    assert "atop_gap : 3" in run(tmp_path, "atop-pinfo", "--sections", "events", storage)
 
 
 def test_parser_is_listed_and_in_the_preset_for_linux(tmp_path: Path) -> None:
