@@ -100,6 +100,15 @@ def test_parts_are_the_whole(tmp_path: Path, format_name: str) -> None:
     assert b"".join(parts[0][:header] + lines) == whole.read_bytes()
 
 
+def test_merged_timelines_in_parts(tmp_path: Path) -> None:
+    made, whole, in_parts = (str(tmp_path / name) for name in ("made.parquet", "whole.csv", "parts.csv"))
+    for arguments in ([LOG, "-o", made], [made, "-o", whole], [made, "-o", in_parts, "--split", "700"]):
+        assert run("-q", *arguments).returncode == 0
+    parts = [each.read_bytes().splitlines(keepends=True) for each in sorted(tmp_path.glob("parts-*"))]
+    assert len(parts) > 1
+    assert b"".join(parts[0][:1] + [line for each in parts for line in each[1:]]) == Path(whole).read_bytes()
+
+
 def test_each_part_is_told(tmp_path: Path) -> None:
     arguments = ["-o", str(tmp_path / "a.csv"), "--split", "1000", "--summary-json", str(tmp_path / "summary")]
     done = run(LOG, *arguments)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sysconfig
@@ -28,6 +29,7 @@ from tests.timesketch_server import PASSWORD, USER, Timesketch
 Event: TypeAlias = dict[str, Any]
 Done: TypeAlias = subprocess.CompletedProcess[str]
 
+README = Path("README.md").read_text(encoding="utf-8")
 LOGIN = {"TIMESKETCH_USER": USER, "TIMESKETCH_PASSWORD": PASSWORD}
 
 
@@ -144,20 +146,44 @@ def test_a_timeline_joins_those_of_a_sketch(timesketch: Timesketch, sketch: Sket
     assert [each["message"] for each in events["other.csv"]] == ["logged in"]
 
 
+def test_the_commands_of_the_readme(timesketch: Timesketch, sketch: Sketch, tmp_path: Path) -> None:
+    save_settings(timesketch, tmp_path)
+    run(SMALL, "-o", "web3.jsonl", home=tmp_path, environment={})
+    for name in ("web1.E01", "web2.E01"):
+        (tmp_path / name).symlink_to(SMALL)
+    (script,) = re.findall(r"<!-- timesketch -->\n```sh\n(.*?)```", README, re.DOTALL)
+    _, _, *commands = script.splitlines()  # the first ones install, and ask for a password
+    assert [each.split()[0] for each in commands] == ["atop-timeline", "atop-timeline", "timesketch_importer"]
+    here = (
+        "\n".join(commands).replace("https://timesketch.example.org", timesketch.url).replace(" 7 ", f" {sketch.id} ")
+    )
+    environment = os.environ | LOGIN | {"HOME": str(tmp_path)}
+    environment["PATH"] = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-e", "-c", here], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    events = {name: len(each) for name, each in indexed(timesketch, sketch).items()}
+    assert events == dict.fromkeys(("web1.E01", "web2", "web3"), len(expected((tmp_path / "web3.jsonl").read_text())))
+    assert len((tmp_path / "web2.jsonl").read_text().splitlines()) == events["web2"]
+
+
 def test_nothing_stays_without_an_output(timesketch: Timesketch, sketch: Sketch, tmp_path: Path) -> None:
     done = run(SMALL, "--timesketch", timesketch.url, "--sketch", sketch.id, "--temp-dir", ".", home=tmp_path)
     assert (done.returncode, list(tmp_path.iterdir())) == (0, []), done.stderr
 
 
-def test_settings_of_the_client_log_in(timesketch: Timesketch, sketch: Sketch, tmp_path: Path) -> None:
+def save_settings(timesketch: Timesketch, home: Path) -> None:
+    """What the client keeps of a server and a user in their home."""
     assistant = ConfigAssistant()
-    token = str(tmp_path / "token")
+    token = str(home / "token")
     settings = {"host_uri": timesketch.url, "username": USER, "auth_mode": "userpass", "token_file_path": token}
     assistant.load_config_dict(settings)
     credentials = TimesketchPwdCredentials()
     credentials.credential = {"username": USER, "password": PASSWORD}
     CredentialStorage(file_path=token).save_credentials(credentials, config_assistant=assistant)
-    assistant.save_config(str(tmp_path / ".timesketchrc"), token_file_path=token)
+    assistant.save_config(str(home / ".timesketchrc"), token_file_path=token)
+
+
+def test_settings_of_the_client_log_in(timesketch: Timesketch, sketch: Sketch, tmp_path: Path) -> None:
+    save_settings(timesketch, tmp_path)
     done = run(SMALL, "--timesketch", timesketch.url, "--sketch", sketch.id, home=tmp_path, environment={})
     assert (done.returncode, list(indexed(timesketch, sketch))) == (0, ["atop_raw"]), done.stderr
 
