@@ -7,6 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def run(options: Namespace) -> bool:
             summary = summarize(report, timeline, told)
         if destination:
             summary["timesketch"] = _uploaded(destination, path, told["events"], console)._asdict()
-    console.table([*lines(summary), ("elapsed", f"{time.monotonic() - started:.1f} s")])
+    console.table(chain(lines(summary), [("elapsed", f"{time.monotonic() - started:.1f} s")]))
     if options.summary_json:
         with output.opened(options.summary_json, overwrite=options.overwrite) as stream:
             stream.write(json.dumps(summary, indent=2).encode() + b"\n")

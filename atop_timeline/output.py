@@ -21,12 +21,12 @@ STANDARD_OUTPUT = "-"
 
 
 class Counted(io.RawIOBase):
-    """A stream that knows how much went through it, in bytes, and its SHA-256."""
+    """A stream that knows how much went through it, in bytes, and its SHA-256 if that is wanted."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], *, hashed: bool) -> None:
         super().__init__()
         self._stream = stream
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if hashed else None
         self.size = 0
 
     def writable(self) -> bool:
@@ -36,20 +36,16 @@ class Counted(io.RawIOBase):
     def write(self, data: "ReadableBuffer") -> int:
         """Passes on all of the data, and gives its size."""
         self._stream.write(data)
-        self._digest.update(data)
+        if self._digest:
+            self._digest.update(data)
         size = memoryview(data).nbytes
         self.size += size
         return size
 
     @property
-    def sha256(self) -> str:
-        """Of what went through, in hexadecimal digits."""
-        return self._digest.hexdigest()
-
-    @property
     def told(self) -> dict[str, Any]:
-        """What there is to tell of it."""
-        return {"size": self.size, "sha256": self.sha256}
+        """What there is to tell of it; the SHA-256 in hexadecimal digits."""
+        return {"size": self.size} | ({"sha256": self._digest.hexdigest()} if self._digest else {})
 
 
 def check(path: str, *, overwrite: bool) -> None:
@@ -105,7 +101,7 @@ def check_apart(outputs: Sequence[str], sources: Sequence[str], folder: str) -> 
 
 
 @contextmanager
-def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
+def opened(path: str, *, overwrite: bool, hashed: bool = False) -> Iterator[Counted]:
     """A stream to write to; the file gets its name when all is written, and is removed if anything fails.
 
     Raises `OutputError` where it cannot be written.
@@ -115,18 +111,18 @@ def opened(path: str, *, overwrite: bool) -> Iterator[Counted]:
         if path == STANDARD_OUTPUT:
             if sys.stdout is None:  # its descriptor was closed when Python started
                 raise OutputError("standard output is closed")
-            yield Counted(sys.stdout.buffer)
+            yield Counted(sys.stdout.buffer, hashed=hashed)
             sys.stdout.buffer.flush()
             return
         if is_no_file(path):  # a device or a pipe is written to, not replaced
             with Path(path).open("wb") as stream:
-                yield Counted(stream)
+                yield Counted(stream, hashed=hashed)
             return
         target = Path(os.path.realpath(path))
         with TemporaryFolder(str(target.parent)) as folder:
             unfinished = folder.path / "unfinished"
             with unfinished.open("xb") as stream:
-                yield Counted(stream)
+                yield Counted(stream, hashed=hashed)
             check(path, overwrite=overwrite)
             unfinished.replace(target)
 

@@ -14,7 +14,7 @@ from atop_timeline.temporary import TemporaryFolder
 class Parts:
     """A stream that goes on in a further file of a folder after so many lines, each below the same header."""
 
-    def __init__(self, folder: Path, lines: int, header_lines: int) -> None:
+    def __init__(self, folder: Path, lines: int, header_lines: int, *, hashed: bool) -> None:
         self.files: list[Counted] = []
         self.names: list[str] = []
         self._folder = folder
@@ -22,6 +22,7 @@ class Parts:
         self._header_lines = header_lines
         self._header = b""
         self._room = 0
+        self._hashed = hashed
         self._open = ExitStack()
 
     def write(self, data: bytes) -> int:
@@ -64,20 +65,20 @@ class Parts:
     def _begin(self) -> None:
         self.close()
         stream = self._open.enter_context((self._folder / str(len(self.files))).open("xb"))
-        self.files.append(Counted(stream))
+        self.files.append(Counted(stream, hashed=self._hashed))
         self.files[-1].write(self._header)
         self._room = self._lines - self._header_lines
 
 
 @contextmanager
-def opened(path: str, lines: int, header_lines: int, *, overwrite: bool) -> Iterator[Parts]:
+def opened(path: str, lines: int, header_lines: int, *, overwrite: bool, hashed: bool = False) -> Iterator[Parts]:
     """A stream to write to; the files get their names when all is written, and are removed if anything fails.
 
     Raises `OutputError` where they cannot be written.
     """
     check_names(path, there(path), overwrite=overwrite)
     with os_errors(path), TemporaryFolder(str(Path(path).parent.resolve())) as folder:
-        with closing(Parts(folder.path, lines, header_lines)) as parts:
+        with closing(Parts(folder.path, lines, header_lines, hashed=hashed)) as parts:
             yield parts
         parts.place(path, overwrite=overwrite)
 

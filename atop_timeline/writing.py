@@ -68,9 +68,11 @@ def written(
 
 
 def _opened(path: str, formatter: Formatter, options: Namespace) -> AbstractContextManager[Counted | Parts]:
+    """The output; of what nobody is told no SHA-256 is made, a tenth of all work."""
+    hashed = bool(options.summary_json) or not options.quiet
     if options.split is None:
-        return output.opened(path, overwrite=options.overwrite)
-    return parts.opened(path, options.split, formatter.header_lines or 0, overwrite=options.overwrite)
+        return output.opened(path, overwrite=options.overwrite, hashed=hashed)
+    return parts.opened(path, options.split, formatter.header_lines or 0, overwrite=options.overwrite, hashed=hashed)
 
 
 def keep(timeline: Timeline, path: Path, console: Console) -> None:

@@ -26,17 +26,23 @@ def test_a_file_is_there_when_all_is_written(tmp_path: Path) -> None:
 
 def test_size_and_digest_are_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "timeline.csv"
-    with opened(str(path), overwrite=False) as stream:
+    with opened(str(path), overwrite=False, hashed=True) as stream:
         counts = [stream.write(each) for each in DATA]
     assert counts == [17, 0, 28_000]
-    assert (stream.size, stream.sha256) == (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+    assert stream.told == {"size": 28_017, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_no_digest_is_made_of_what_nobody_is_told(tmp_path: Path) -> None:
+    with opened(str(tmp_path / "timeline.csv"), overwrite=False) as stream:
+        stream.write(DATA[0])
+    assert stream.told == {"size": 17}
 
 
 def test_nothing_written_is_an_empty_file(tmp_path: Path) -> None:
-    with opened(str(tmp_path / "empty"), overwrite=False) as stream:
+    with opened(str(tmp_path / "empty"), overwrite=False, hashed=True) as stream:
         pass
     assert (tmp_path / "empty").read_bytes() == b""
-    assert stream.sha256 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert stream.told["sha256"] == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def test_what_exists_is_not_replaced(tmp_path: Path) -> None:
@@ -102,11 +108,11 @@ def test_where_nothing_can_be_written(name: str, what: str, tmp_path: Path) -> N
 
 
 def test_standard_output(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    with opened("-", overwrite=False) as stream:
+    with opened("-", overwrite=False, hashed=True) as stream:
         for each in DATA:
             stream.write(each)
     assert capsysbinary.readouterr().out == b"".join(DATA)
-    assert (stream.size, stream.sha256) == (28_017, hashlib.sha256(b"".join(DATA)).hexdigest())
+    assert stream.told == {"size": 28_017, "sha256": hashlib.sha256(b"".join(DATA)).hexdigest()}
 
 
 @pytest.mark.parametrize(("name", "overwrite"), [("new", False), ("old", True), ("-", False)])
