@@ -4,6 +4,7 @@ The store makes each piece once for what it is made from; a line is then but a l
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from typing import Any, NamedTuple, TypeAlias
@@ -87,7 +88,8 @@ def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield Piece(level, f"concat({', '.join(piece.sql for piece in run)})")
 
 
-class Lines(NamedTuple):
+@dataclass(frozen=True)
+class Lines:
     """Lines as different pieces, and which of these each line has; shape (n, parts)."""
 
     pieces: NDArray[np.object_]
@@ -110,52 +112,37 @@ def assembled(store: Store, events: Sequence[tuple[Line, _Keys]]) -> Lines:
     """
     pieces = [b""]
     moments = _Moments(store, events, pieces)
-    which = np.zeros((sum(len(keys["time_us"]) for _, keys in events), max(len(line) for line, _ in events)), np.int32)
-    begin = 0
+    which = np.zeros((len(moments.number), max(len(line) for line, _ in events)), np.int32)
+    end = 0
     for line, keys in events:
-        own = which[begin : begin + len(keys["time_us"])]
-        begin += len(own)
+        begin, end = end, end + len(keys["time_us"])
         numbers = {level: _numbered(keys[_KEPT_BY[level]]) for level in {each.level for each in line if each.kept}}
-        moment = moments.next(keys)
-        for column, part in zip(own.T, line, strict=False):
+        for place, part in enumerate(line):
             if part.kept:
                 rows, number = numbers[part.level]
-                column[:] = number + len(pieces)
+                which[begin:end, place] = number + len(pieces)
                 pieces += part.kept.texts(rows)
             else:
-                column[:] = moment + moments.first[part.sql]
+                which[begin:end, place] = moments.number[begin:end] + moments.first[part.sql]
     return Lines(np.fromiter(pieces, object), which[_order([keys for _, keys in events])])
 
 
 class _Moments:
-    """Moments of events of several types, and pieces that are made once for each: `first` of them, by their SQL."""
+    """The moments of all events: the `number` of each event's, and the `first` of the pieces for them, by their SQL."""
 
     def __init__(self, store: Store, events: Sequence[tuple[Line, _Keys]], pieces: list[bytes]) -> None:
+        columns = {name: np.concatenate([keys[name] for _, keys in events]) for name in _MOMENT}
+        begins = np.ones(len(columns["time_us"]), np.bool_)
+        begins[1:] = np.any([values[1:] != values[:-1] for values in columns.values()], axis=0)
+        self.number = np.cumsum(begins) - 1
+        self.first: dict[str, int] = {}
         parts = dict.fromkeys(part.sql for line, _ in events for part in line if not part.kept)
-        columns = [np.concatenate([keys[name][_begins(keys)] for _, keys in events]) for name in _MOMENT]
-        keys = dict(zip(_MOMENT, columns, strict=True)) | {"key": np.arange(len(columns[0]))}
         names = "".join(f", encode({sql}) AS piece_{number}" for number, sql in enumerate(parts))
+        keys = {"key": np.arange(begins.sum())} | {name: values[begins] for name, values in columns.items()}
         found = store.looked_up(keys, f"SELECT key{names} FROM {SOURCES[Level.MOMENT]} ORDER BY key")
-        self.first = {}
-        self._count = 0
         for number, sql in enumerate(parts):
             self.first[sql] = len(pieces)
             pieces += map(bytes, found[f"piece_{number}"])
-
-    def next(self, keys: _Keys) -> NDArray[np.intp]:
-        """The number of the moment of each event of the next type."""
-        numbers: NDArray[np.intp] = np.cumsum(_begins(keys)) - 1 + self._count
-        self._count = int(numbers[-1]) + 1 if len(numbers) else self._count
-        return numbers
-
-
-def _begins(keys: _Keys) -> NDArray[np.bool_]:
-    """With which events a moment begins."""
-    begins = np.zeros(len(keys["time_us"]), np.bool_)
-    begins[:1] = True
-    for name in _MOMENT:
-        begins[1:] |= keys[name][1:] != keys[name][:-1]
-    return begins
 
 
 def _numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
