@@ -19,6 +19,7 @@ def add_evidence(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "sources",
         nargs="*",
+        type=_source,
         metavar="SOURCE",
         help="disk image (E01, raw, qcow2, VMDK, VHD ...), collection (tar, zip), folder or atop log; - is a log on"
         " standard input; or a Parquet timeline that was made before",
@@ -43,6 +44,13 @@ def add_evidence(group: "argparse._ArgumentGroup") -> None:
         help="volumes to search, by commas, such as p1,p3/lvm1; default: all; --list shows them",
     )
     group.add_argument("--opener", choices=OPENERS, default=OPENERS[0], help="library that opens images")
+
+
+def _source(path: str) -> str:
+    """A path that is not empty, as one out of a variable that is not set: to the system that is the working folder."""
+    if not path:
+        raise argparse.ArgumentTypeError("an empty name; . is the folder that you are in")
+    return path
 
 
 def add_keys(parser: argparse.ArgumentParser) -> None:

@@ -55,6 +55,9 @@ def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
     except AtopTimelineError as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return FAILED
+    except MemoryError:
+        print(f"{name}: error: this machine has not enough memory left; --jobs 1 takes the least", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt as error:
         for number in _INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)
@@ -84,6 +87,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="atop-timeline",
+        usage="%(prog)s [OPTION ...] [SOURCE ...]",
         description="Makes a forensic timeline of what ran on a Linux machine from its atop logs.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,5 +1,6 @@
 """The command, run as a user runs it; set UPDATE_GOLDEN=1 to write tests/golden anew."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from atop_timeline import plugins
+from atop_timeline import cli, plugins
 from atop_timeline.cli import main
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import RawLog
@@ -177,6 +178,7 @@ NO_TIME = "is no time such as 2026-11-23 or 2026-11-23T14:30:00"
         ([LOG, "--from", "yesterday"], f"argument --from: 'yesterday' {NO_TIME}"),
         ([LOG, "--to", "2026-02-30"], f"argument --to: '2026-02-30' {NO_TIME}"),
         ([LOG, "--nonsense"], "unrecognized arguments: --nonsense"),
+        ([LOG, ""], "argument SOURCE: an empty name; . is the folder that you are in"),
     ],
 )
 def test_wrong_arguments(
@@ -187,7 +189,17 @@ def test_wrong_arguments(
         main(arguments)
     out, errors = capsys.readouterr()
     assert (ended.value.code, out, [each.name for each in tmp_path.iterdir()]) == (2, "", ["stores"])
-    assert errors.splitlines()[-1] == f"atop-timeline: error: {told}"
+    usage = "usage: atop-timeline [OPTION ...] [SOURCE ...]"
+    assert errors.splitlines() == [usage, f"atop-timeline: error: {told}"]
+
+
+def test_too_little_memory_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> bool:
+        raise MemoryError
+
+    assert cli.status_of(argparse.ArgumentParser(prog="atop-timeline"), work) == cli.FAILED
+    told = "this machine has not enough memory left; --jobs 1 takes the least"
+    assert capsys.readouterr().err == f"atop-timeline: error: {told}\n"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ _QUESTIONS = {
     "search": "processes whose name or command line a regular expression matches",
     "rare": "programs seen on few of several hosts, or on few of several days",
 }
+_NEEDED = {"tree": "(--at TIME | --pid PID) ", "children-of": "NAME ", "search": "REGEX "}
 _EPILOG = """\
 SOURCE is what atop-timeline takes, or a Parquet timeline that it made before (-o case.parquet); or several, of both.
 Times are in UTC. Of a period counts what was there at some time in it. What is not known stays empty.
@@ -85,7 +86,8 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
     listed = "\n".join(f"{name:12} {text}" for name, text in _QUESTIONS.items())
     added = parser.add_subparsers(title="questions", description=listed, metavar="QUESTION", required=True)
     questions = {
-        name: added.add_parser(name, description=text, formatter_class=raw) for name, text in _QUESTIONS.items()
+        name: added.add_parser(name, usage=_usage(name), description=text, formatter_class=raw)
+        for name, text in _QUESTIONS.items()
     }
     for name, question in questions.items():
         asked = question.add_argument_group("question")
@@ -97,6 +99,10 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
         add_resources(question.add_argument_group("resources"))
         add_messages(question.add_argument_group("messages, on standard error"))
     return parser, questions
+
+
+def _usage(question: str) -> str:
+    return f"%(prog)s {_NEEDED.get(question, '')}[OPTION ...] SOURCE ..."
 
 
 def _add_own(name: str, group: "argparse._ArgumentGroup") -> None:
