@@ -27,7 +27,7 @@ _EXCEL_ROWS = 1_048_576  # with the header
 def run(options: Namespace) -> bool:
     """Whether nothing was damaged or unreadable. Raises an `AtopTimelineError` where there is no result."""
     started = time.monotonic()
-    console = _console(options)
+    console = console_of(options)
     formatter = chosen_format(options)
     shown = profiles.profile(options.profile).attributes
     target = options.output or (None if options.timesketch else DEFAULT_OUTPUT)
@@ -54,7 +54,7 @@ def run(options: Namespace) -> bool:
 
 def show(options: Namespace) -> bool:
     """Shows what is in the evidence; whether nothing was damaged or unreadable."""
-    console = _console(options)
+    console = console_of(options)
     with room(options, []), console.progress("reading", "MB", 1e6) as advance:
         report = survey(options.sources, wanted(options, console), lambda step: advance(step.done, step.total))
     tell(report, console)
@@ -75,7 +75,8 @@ def room(options: Namespace, outputs: Sequence[str], jobs: int = 1) -> Iterator[
         yield taken
 
 
-def _console(options: Namespace) -> Console:
+def console_of(options: Namespace) -> Console:
+    """What tells the user what they want to be told."""
     return Console(quiet=options.quiet, verbose=options.verbose, color=not options.no_color)
 
 

@@ -44,7 +44,7 @@ def gathered(options: Namespace, console: Console, taken: Room) -> Extraction:
             with timeline:
                 keep(timeline, Path(made[0]), console)
         only = plugins.chosen(options.only) if options.only else None
-        found = merged([*timelines, *made], only, _period(options), taken)
+        found = merged([*timelines, *made], only, period(options), taken)
     report.timelines += [_described(each) for each in found.contents if each.source not in made]
     _tell_merged(found, console)
     return Extraction(found.timeline, report)
@@ -52,13 +52,13 @@ def gathered(options: Namespace, console: Console, taken: Room) -> Extraction:
 
 def _extracted(options: Namespace, evidence: Sequence[str], console: Console, taken: Room) -> Extraction:
     """The timeline of evidence, and what is to be told of it; raises `EvidenceError` where it has no sample."""
-    only, period = _only(options), _period(options)
+    only, shown = _only(options), period(options)
     with _workers(options, taken) as workers, console.progress("reading", "MB", 1e6) as advance:
         extraction = extract(
             evidence,
             wanted(options, console),
             only=only,
-            period=period,
+            period=shown,
             progress=lambda step: advance(step.done, step.total),
             room=taken,
             workers=workers,
@@ -75,7 +75,8 @@ def _only(options: Namespace) -> Collection[str]:
     return chosen | {"threads"} if options.threads else chosen
 
 
-def _period(options: Namespace) -> tuple[int, int]:
+def period(options: Namespace) -> tuple[int, int]:
+    """The first microsecond to show and the first one not to; raises `UsageError` where there is none between."""
     first = ALL_TIME[0] if options.first is None else options.first
     end = ALL_TIME[1] if options.last is None else options.last
     if first >= end:

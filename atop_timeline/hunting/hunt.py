@@ -4,9 +4,8 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import NamedTuple
 
-from atop_timeline.command import room
-from atop_timeline.console import Console
-from atop_timeline.errors import UsageError
+from atop_timeline.command import console_of, room
+from atop_timeline.gathering import period
 from atop_timeline.store import Questions
 
 from . import answers, questions, sources, tables, trees
@@ -37,9 +36,8 @@ QUESTIONS = {
 
 def run(question: str, options: Namespace) -> bool:
     """Answers; whether nothing of the evidence was damaged or unreadable."""
-    if None not in (options.first, options.last) and options.first >= options.last:
-        raise UsageError("--from is later than --to")
-    console = Console(quiet=options.quiet, verbose=options.verbose, color=not options.no_color)
+    period(options)  # a wrong one is told before anything is read
+    console = console_of(options)
     answers.check(options.output)
     with room(options, [options.output]) as taken, sources.opened(options, console, taken) as (database, files, whole):
         tables.define(database, files)
