@@ -72,9 +72,9 @@ def cluster(folder: Path, workers: int) -> Iterator[Cluster]:
     folder.mkdir()
     command = [*DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", *QUICK]
     scheduler = begun([*command, "--scheduler-file", str(folder / "scheduler.json")], folder / "0.txt", {})
-    made = Cluster(folder, scheduler)
+    made, written = Cluster(folder, scheduler), folder / "scheduler.json"
     try:
-        while scheduler.poll() is None and not (folder / "scheduler.json").exists():
+        while scheduler.poll() is None and not (written.exists() and written.read_bytes().endswith(b"}")):
             time.sleep(0.02)
         for _ in range(workers):
             made.grow()
