@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,8 +19,8 @@ from atop_timeline import merging, plugins
 from atop_timeline.cli import main
 from atop_timeline.merging import merged
 from tests.hunts import log
+from tests.readme import commands
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SERVER = Path(__file__).parents[1] / "test_data" / "server.E01"
 FORMATS = list(plugins.formatters())
 MACHINES = ("2.8.1", "debian-2.8.1-s390x", "torn-append-2.8.1")
@@ -57,9 +56,8 @@ def given(tmp_path: Path, *arguments: str, status: int = 0) -> list[Row]:
 
 def readme(name: str, folder: Path) -> None:
     """Runs the commands of the README that bear this name, in a folder."""
-    (script,) = re.findall(rf"<!-- {name} -->\n```sh\n(.*?)```", README, re.DOTALL)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(["bash", "-c", script], cwd=folder, env={**os.environ, "PATH": path}, check=False)
+    subprocess.run(["bash", "-c", commands(name)], cwd=folder, env={**os.environ, "PATH": path}, check=False)
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:

@@ -17,9 +17,9 @@ from atop_timeline.parquet import check_whole
 from atop_timeline.profiles import NAMES, Profile, profile, profiles
 from atop_timeline.store import Questions
 from tests.hunts import ask, log
+from tests.readme import README
 from tests.timelines import EXIT, START, Known, Told, timeline_of, written
 
-README = Path(__file__).parents[1] / "README.md"
 ATTRIBUTES = {column.name for column, _ in plugins.attributes()}
 FIXED = ["datetime", "timestamp_desc", "message", "hostname", "data_type", "source_short", "source_long", "parser"]
 CERTAIN = [*(each.name for each in PROVENANCE[1:]), ACCURACY.name, "timestamp"]
@@ -69,7 +69,7 @@ def test_a_file_that_extends_one_of_ours(tmp_path: Path) -> None:
 
 
 def test_the_file_in_the_readme(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     minimal = profile("minimal").attributes or frozenset()
     assert profile(file(tmp_path, example)).attributes == minimal | {"cpu_percent", "executable"}
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from atop_timeline import plugins
+from tests.readme import README, commands
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 LETTERS = {"starts": "S", "changes": "C", "observations": "O", "threads": "T", "ends": "L", "exits": "E", "all": "all"}
 LETTERS |= dict.fromkeys(("recording_starts", "recording_ends", "recording_notes"), "R")
 
@@ -63,5 +63,4 @@ def test_every_format_is_told() -> None:
 
 @pytest.mark.parametrize("command", ["main", "tests"])
 def test_each_command_sets_itself_up(command: str) -> None:
-    (block,) = re.findall(rf"<!-- {command} -->\n```sh\n(.*?)```", README, re.DOTALL)
-    assert block.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")
+    assert commands(command).startswith("python3 -m venv .venv && .venv/bin/pip install -q ")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sysconfig
@@ -20,6 +19,7 @@ from timesketch_api_client.search import Search
 from timesketch_api_client.sketch import Sketch
 
 from tests import timesketch_server
+from tests.readme import commands
 from tests.test_cli import COMMAND, SMALL
 from tests.test_importer import microseconds
 from tests.test_timesketch import SERVER, SOURCES
@@ -29,7 +29,6 @@ from tests.timesketch_server import PASSWORD, USER, Timesketch
 Event: TypeAlias = dict[str, Any]
 Done: TypeAlias = subprocess.CompletedProcess[str]
 
-README = Path("README.md").read_text(encoding="utf-8")
 LOGIN = {"TIMESKETCH_USER": USER, "TIMESKETCH_PASSWORD": PASSWORD}
 
 
@@ -151,12 +150,9 @@ def test_the_commands_of_the_readme(timesketch: Timesketch, sketch: Sketch, tmp_
     run(SMALL, "-o", "web3.jsonl", home=tmp_path, environment={})
     for name in ("web1.E01", "web2.E01"):
         (tmp_path / name).symlink_to(SMALL)
-    (script,) = re.findall(r"<!-- timesketch -->\n```sh\n(.*?)```", README, re.DOTALL)
-    _, _, *commands = script.splitlines()  # the first ones install, and ask for a password
-    assert [each.split()[0] for each in commands] == ["atop-timeline", "atop-timeline", "timesketch_importer"]
-    here = (
-        "\n".join(commands).replace("https://timesketch.example.org", timesketch.url).replace(" 7 ", f" {sketch.id} ")
-    )
+    _, _, *lines = commands("timesketch").splitlines()  # the first ones install, and ask for a password
+    assert [each.split()[0] for each in lines] == ["atop-timeline", "atop-timeline", "timesketch_importer"]
+    here = "\n".join(lines).replace("https://timesketch.example.org", timesketch.url).replace(" 7 ", f" {sketch.id} ")
     environment = os.environ | LOGIN | {"HOME": str(tmp_path)}
     environment["PATH"] = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
     subprocess.run(["bash", "-e", "-c", here], cwd=tmp_path, env=environment, check=True, capture_output=True)
