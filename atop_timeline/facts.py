@@ -6,6 +6,7 @@ from weakref import ref
 import numpy as np
 
 from atop_timeline.events import EventType, Facts, Kind
+from atop_timeline.logs import LOG_COLUMNS
 from atop_timeline.portions import Chunk, Chunks, divided
 from atop_timeline.store import Store, quoted
 
@@ -15,7 +16,7 @@ class FactTables:
 
     def __init__(self, store: Store, names: Iterable[str]) -> None:
         self._store = store
-        self._tables = {name: store.table(name, {"row_id": Kind.INTEGER}) for name in names}
+        self._tables = {name: store.table(name, {"row_id": Kind.INTEGER, "log_id": Kind.INTEGER}) for name in names}
         self._texts = store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
         self._completions: dict[str, tuple[str, frozenset[str]]] = {}
         self._chunks = Chunks()
@@ -32,8 +33,8 @@ class FactTables:
         """How many events may be looked at together, with all that is known of them, by columns."""
         return self._chunks.events_per_window
 
-    def insert(self, table: str, facts: Facts) -> int:
-        """The number of the first of these rows; facts that were just inserted are not inserted again."""
+    def insert(self, table: str, facts: Facts, log_id: int) -> int:
+        """The number of the first of these rows, all of a log; facts that were just inserted are not inserted again."""
         if facts is not self._latest():
             self._latest, self._first = ref(facts), self._chunks.rows
             for part in divided(facts):
@@ -41,7 +42,8 @@ class FactTables:
                 self._chunks.add(part)
                 texts = {name: np.where(each < 0, each, each + base) for name, each in part.texts.items()}
                 rows = {name: each + self._first for name, each in part.rows.items()}
-                self._tables[table].add({"row_id": np.arange(row, self._chunks.rows), **part.columns, **texts, **rows})
+                own = {"row_id": np.arange(row, self._chunks.rows), "log_id": np.full(self._chunks.rows - row, log_id)}
+                self._tables[table].add(own | part.columns | texts | rows)
                 self._texts.add({"id": np.arange(base, self._chunks.texts), "text": part.values})
         return self._first
 
@@ -74,6 +76,7 @@ class FactTables:
     ) -> Iterator[str]:
         """Queries for all facts of a type's events, some at a time: `row_id` and expressions over them, by name.
 
+        The columns of their log are there as well.
         `text` gives SQL for how a text is shown: in the columns named by `shown`, which are made once per text.
         """
         for chunk in self._chunks.chunks or [Chunk(0, 0, 0, 0)]:
@@ -90,6 +93,7 @@ class FactTables:
         columns = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
         columns |= {name: f"facts.{quoted(name)}" for name in columns if name in names}
         columns |= {name: f"{name}_text.text" for name in of_texts}
+        columns |= {name: f"logs.{name}" for name in LOG_COLUMNS}
         key, told = self._completions.get(event_type.facts, ("", frozenset()))
         completion = ""
         if key in names:
@@ -103,7 +107,8 @@ class FactTables:
         rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
         return (
             f"WITH some_texts AS ({some_texts} WHERE id >= {chunk.text} AND id < {chunk.end_text})"
-            f" SELECT facts.row_id{listed(columns)} FROM {event_type.facts} AS facts {completion} {joins}"
+            f" SELECT facts.row_id{listed(columns)}"
+            f" FROM {event_type.facts} AS facts JOIN logs USING (log_id) {completion} {joins}"
             f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
         )
 

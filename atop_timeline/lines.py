@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from atop_timeline.events import PROVENANCE
 from atop_timeline.kept import Kept
+from atop_timeline.logs import LOG_COLUMNS
 from atop_timeline.store import Store
 
 _LINES_TOGETHER = 1024  # their bytes stay in a processor's cache until they are written
@@ -39,9 +41,14 @@ class Level(Enum):
     TIME = "`time_us`: once per time"
     ACCURACY = "`time_accuracy`: once per kind of it"
     ORIGIN = "the columns of `PROVENANCE`: once per sample"
+    LOG = "the columns `LOG_COLUMNS`: with what is before it in its line, or behind it in the first"
     MOMENT = "all of these: once for events that follow each other and have them in common"
     FACTS = "the columns of facts: once per row of them"
     EVENT = "where a type has columns of its own, all of its columns: once per event"
+
+
+ORIGINS = {each: Level.LOG if each.name in LOG_COLUMNS else Level.ORIGIN for each in PROVENANCE}
+"""What each column of `PROVENANCE` is made from."""
 
 
 class Piece(NamedTuple):
@@ -84,8 +91,17 @@ SOURCES = {
 
 def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """The pieces of a line, those that are together as one where they are made from the same."""
-    for level, run in groupby(pieces, key=lambda piece: piece.level if piece.level in _KEPT_BY else Level.MOMENT):
+    for level, run in groupby(_leveled(list(pieces)), key=lambda piece: piece.level):
         yield Piece(level, f"concat({', '.join(piece.sql for piece in run)})")
+
+
+def _leveled(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """The pieces of a line, each with the level of which it is made there: that of facts, of events or of moments."""
+    levels = [each.level for each in pieces if each.level is not Level.LOG]
+    level = levels[0] if levels else Level.MOMENT
+    for each in pieces:
+        level = level if each.level is Level.LOG else each.level
+        yield each._replace(level=level if level in _KEPT_BY else Level.MOMENT)
 
 
 @dataclass(frozen=True)

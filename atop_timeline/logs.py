@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atop_timeline.events import Column, EventType, Kind
+from atop_timeline.events import PROVENANCE, Column, EventType, Kind
 from atop_timeline.store import Store
 
 SAMPLE = EventType(
@@ -83,6 +83,10 @@ class LogOrigin(NamedTuple):
     inode: int | None
     allocation: str
     atop_version: str
+
+
+LOG_COLUMNS = tuple(each.name for each in PROVENANCE if each.name in LogOrigin._fields)
+"""What of `PROVENANCE` is the same for all events of a log."""
 
 
 class Logs:

@@ -178,7 +178,9 @@ def _events(timeline: Timeline, event_type: EventType, known: Collection[str]) -
     if not event_type.facts:
         return Events(event_type, told)
     shared = _listed(each.name for each in event_type.columns if each.name in known)
-    facts = timeline.arrays(f"SELECT list(file_row_number) AS entries{shared} {of_type} GROUP BY ALL")
+    facts = timeline.arrays(f"""
+        SELECT list(file_row_number) AS entries, sample_id >> {SAMPLE_BITS} AS log_id{shared} {of_type} GROUP BY ALL
+    """)
     entries = facts.pop("entries")
     row = np.empty(len(told["entry"]), np.int64)
     row[np.searchsorted(told["entry"], np.concatenate(entries))] = np.repeat(

@@ -23,12 +23,12 @@ from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Even
 from atop_timeline.facts import FactTables, listed, shown
 from atop_timeline.kept import kept
 from atop_timeline.lines import KEYS as LINE_KEYS
-from atop_timeline.lines import Level, Line, Lines, Part, Piece, assembled, joined
-from atop_timeline.logs import SAMPLE, SAMPLE_BITS, LogOrigin, Logs
+from atop_timeline.lines import ORIGINS, Level, Line, Lines, Part, Piece, assembled, joined
+from atop_timeline.logs import LOG_COLUMNS, SAMPLE, SAMPLE_BITS, LogOrigin, Logs
 from atop_timeline.portions import Place, Window
 from atop_timeline.store import DEFAULT_ROOM, Room, Store, quoted
 
-__all__ = ["ALL_TIME", "Level", "Piece", "Sink", "Timeline"]
+__all__ = ["ALL_TIME", "ORIGINS", "Level", "Piece", "Sink", "Timeline"]
 
 ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 """In microseconds since 1970: the period that leaves nothing out."""
@@ -108,7 +108,7 @@ class Timeline:
         columns["sample_id"] = np.asarray(columns.pop("sample"), np.int64) + (log_id << SAMPLE_BITS)
         if events.facts is not None:
             columns["row_id"] = np.asarray(columns.pop("row")) + self._facts.insert(
-                events.event_type.facts, events.facts
+                events.event_type.facts, events.facts, log_id
             )
         table.add(columns)
 
@@ -257,15 +257,16 @@ class Timeline:
         """Queries for all events of a type, some at a time: their number and expressions over them, by name."""
         events = f"(SELECT *, rowid AS event FROM {event_type.name})"
         if event_type.facts:
-            names = [each.name for each in event_type.columns]
+            names = [*LOG_COLUMNS, *(each.name for each in event_type.columns)]
             names += [shown(each.name) for each in event_type.columns if text and each.kind is Kind.TEXT]
             for facts in self._facts.queries(event_type, {name: quoted(name) for name in names}, text):
                 yield f"SELECT event{listed(expressions)} FROM ({facts}) JOIN {events} USING (row_id)"
             return
+        logs = f"(SELECT log_id, {', '.join(LOG_COLUMNS)} FROM logs) ON log_id = sample_id >> {SAMPLE_BITS}"
         ((end,),) = self.execute(f"SELECT count(*) FROM {event_type.name}")
         for begin in range(0, end, _EVENTS_TOGETHER):
             some = f"event >= {begin} AND event < {begin + _EVENTS_TOGETHER}"
-            yield f"SELECT event{listed(expressions)} FROM {events} WHERE {some}"
+            yield f"SELECT event{listed(expressions)} FROM {events} JOIN {logs} WHERE {some}"
 
     def _assembled(self, lines: Mapping[EventType, Line], window: Window) -> Lines:
         """The lines of a window."""
@@ -310,7 +311,7 @@ class Timeline:
 def _all(event_type: EventType) -> dict[str, Piece]:
     """The columns of events as objects."""
     levels = dict.fromkeys(event_type.columns, Level.FACTS) | dict.fromkeys(event_type.own, Level.EVENT)
-    levels |= dict.fromkeys(PROVENANCE, Level.ORIGIN) | {ACCURACY: Level.ACCURACY}
+    levels |= ORIGINS | {ACCURACY: Level.ACCURACY}
     return {each.name: Piece(level, quoted(each.name)) for each, level in levels.items()}
 
 

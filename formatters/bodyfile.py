@@ -37,7 +37,7 @@ class Bodyfile:
 
 def _line(event_type: EventType) -> Iterator[Piece]:
     message = message_of(event_type)
-    yield Piece(Level.ORIGIN, f"'0|' || concat({_name('hostname')}, ' ')")
+    yield Piece(Level.LOG, f"'0|' || concat({_name('hostname')}, ' ')")
     yield Piece(Level.FACTS, literal(f"atop {event_type.name}: "))  # a thread may have the message of its process
     yield Piece(message.level(event_type), _name(message.long_sql(event_type)))
     yield Piece(Level.ORIGIN, f"concat('|', coalesce(inode, 0), '-', \"offset\", '|{_MODE}|')")

@@ -76,7 +76,7 @@ def _line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
     if "pid" in fields:
         yield from _process(event_type, fields)
     yield Piece(Level.FACTS, _further(_members(_OTHERS, fields)))
-    yield Piece(Level.ORIGIN, _further(_members(_SOURCE, fields)))
+    yield Piece(Level.LOG, _further(_members(_SOURCE, fields)))
     yield from _own(fields)
 
 

@@ -6,10 +6,10 @@ A field has one type in the whole file; times have one fixed form.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from atop_timeline.events import PROVENANCE, Column, EventType, Kind
+from atop_timeline.events import Column, EventType, Kind
 from atop_timeline.facts import shown
 from atop_timeline.store import literal, quoted
-from atop_timeline.timeline import Level, Timeline
+from atop_timeline.timeline import ORIGINS, Level, Timeline
 
 from .messages import cut, levels_of, message_of, once
 
@@ -49,7 +49,7 @@ def fields_of(timeline: Timeline, event_type: EventType) -> Iterator[Field]:
         is_text = each.kind is Kind.TEXT
         return Field(each.name, level, quoted(each.name), is_text=is_text, chosen=is_text)
 
-    hostname, *origin = (column(Level.ORIGIN, each) for each in PROVENANCE)
+    hostname, *origin = (column(level, each) for each, level in ORIGINS.items())
     text = cut(message.long_sql(event_type), _MESSAGE_CHARACTERS)
     yield Field("datetime", Level.TIME, DATETIME, is_text=True)
     yield constant("timestamp_desc", event_type.timestamp_desc)

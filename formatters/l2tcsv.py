@@ -5,9 +5,9 @@ The columns: plaso/output/l2t_csv.py and shared_dsv.py. Nothing is quoted; comma
 
 from collections.abc import Iterator
 
-from atop_timeline.events import ACCURACY, PROVENANCE, EventType, Kind
+from atop_timeline.events import ACCURACY, EventType, Kind
 from atop_timeline.store import literal
-from atop_timeline.timeline import Level, Piece, Sink, Timeline
+from atop_timeline.timeline import ORIGINS, Level, Piece, Sink, Timeline
 
 from .messages import levels_of, message_of
 
@@ -42,10 +42,10 @@ def _line(timeline: Timeline, event_type: EventType) -> Iterator[Piece]:
     constants = (macb, message.short_source, message.source, event_type.timestamp_desc)
     yield Piece(Level.TIME, literal(",".join(constants) + ","))
     yield Piece(Level.FACTS, f"{_value('username')} || ','" if _has(event_type, "username") else "'-,'")
-    yield Piece(Level.ORIGIN, f"{_value('hostname')} || ','")
+    yield Piece(Level.LOG, f"{_value('hostname')} || ','")
     short, long = message.short_sql(event_type), message.long_sql(event_type)
     yield Piece(message.level(event_type), f"concat({_plain(short)}, ',', {_plain(long)}, ',2,')")
-    yield Piece(Level.ORIGIN, f"{_value('filename')} || ',' || coalesce(CAST(inode AS VARCHAR), '-') || ',-,atop,'")
+    yield Piece(Level.LOG, f"{_value('filename')} || ',' || coalesce(CAST(inode AS VARCHAR), '-') || ',-,atop,'")
     yield from _extra(timeline, event_type, message.attributes())
 
 
@@ -53,7 +53,7 @@ def _extra(timeline: Timeline, event_type: EventType, told: set[str]) -> Iterato
     """`name: value` of what the message does not tell, sorted, with `; ` between them."""
     of_type = levels_of(event_type)
     levels = {each.name: (of_type[each.name], each.kind) for each in timeline.attributes(event_type)}
-    levels |= {each.name: (Level.ORIGIN, each.kind) for each in PROVENANCE}
+    levels |= {each.name: (level, each.kind) for each, level in ORIGINS.items()}
     levels |= {ACCURACY.name: (Level.ACCURACY, ACCURACY.kind)}
     for name in sorted(levels.keys() - told - _RESERVED, key=lambda name: f"{name}:"):
         level, kind = levels[name]

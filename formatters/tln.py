@@ -33,7 +33,7 @@ class Tln:
 def _line(event_type: EventType) -> Iterator[Piece]:
     message = message_of(event_type)
     yield Piece(Level.TIME, f"concat({SECONDS}, {literal(f'|{message.short_source}|')})")
-    yield Piece(Level.ORIGIN, f"{_value('hostname')} || '|'")
+    yield Piece(Level.LOG, f"{_value('hostname')} || '|'")
     has_user = any(each.name == "username" for each in event_type.attributes)
     yield Piece(Level.FACTS, f"{_value('username')} || '|'" if has_user else "'-|'")
     yield Piece(Level.TIME, f"concat({DATETIME}, {literal(f'; {event_type.timestamp_desc}; ')})")
