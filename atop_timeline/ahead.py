@@ -20,6 +20,22 @@ def in_order(begin: Callable[[_Item], _Result], items: Iterable[_Item], ahead: i
         yield waiting.popleft()
 
 
+def one_ahead(items: Iterator[_Item], is_large: Callable[[_Item], bool]) -> Iterator[_Item]:
+    """The same items, none of them None, each made by another thread while one that is not large is looked at."""
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(next, items, None)
+        while (item := future.result()) is not None:
+            del future  # it has the item
+            if is_large(item):
+                yield item
+                del item
+                future = executor.submit(next, items, None)
+            else:
+                future = executor.submit(next, items, None)
+                yield item
+                del item
+
+
 def by_threads(function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:
     """What a function gives for each item, by so many threads besides this one, each one item ahead; by none, here."""
     if not threads:

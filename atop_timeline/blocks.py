@@ -40,6 +40,11 @@ class Samples:
     pids: list[bytes]
     remarks: list[Remark]
 
+    @property
+    def is_large(self) -> bool:
+        """Whether a sample has more tasks than fit into a block, and so is alone."""
+        return self.tasks.nbytes > _BLOCK_BYTES
+
     def system(self, number: int) -> np.void | None:
         """What a sample has of the machine as a whole; None where that is not known, or no layout tells of it."""
         sstat = self.header.layout.sstat

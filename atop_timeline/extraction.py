@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from atop_timeline import plugins
+from atop_timeline.ahead import one_ahead
 from atop_timeline.errors import EvidenceError
 from atop_timeline.evidence import Evidence, LogFile, Problem, Wanted
 from atop_timeline.plugins import Parser
-from atop_timeline.reading import LogReport, Reading
+from atop_timeline.reading import LogReport, Part, Reading
 from atop_timeline.segments import distinct_paths
 from atop_timeline.store import DEFAULT_ROOM, Room
 from atop_timeline.texts import decode
@@ -102,7 +103,7 @@ def extract_logs(  # noqa: PLR0913  all but two have a default
     timeline = Timeline(types, [each for parser in parsers for each in parser.staging], period, room)
     tasks = [Task(file, tuple(each.name for each in parsers), frozenset(wanted_types)) for file in logs]
     try:
-        _merge(tasks, timeline, report, progress, workers)
+        _merge(tasks, _Merged(timeline, room.jobs), report, progress, workers)
         report.repeated_samples = timeline.complete()
         for parser in parsers:
             parser.finish(timeline)
@@ -158,14 +159,13 @@ def _in_turn(logs: Sequence[LogFile]) -> Iterator[tuple[LogFile, Progress]]:
 
 def _merge(
     tasks: Sequence[Task],
-    timeline: Timeline,
+    merged: "_Merged",
     report: Report,
     progress: Callable[[Progress], None],
     workers: Workers | None,
 ) -> None:
     """Reads all logs, or has them read, into a timeline and a report."""
-    readings = workers.readings(tasks, timeline.directory) if workers else (task.reading() for task in tasks)
-    merged = _Merged(timeline)
+    readings = workers.readings(tasks, merged.timeline.directory) if workers else (task.reading() for task in tasks)
     with closing(readings):
         for reading, (file, step) in zip(readings, _in_turn([task.file for task in tasks]), strict=True):
             merged.add(reading, partial(_advance, progress, step))
@@ -179,24 +179,31 @@ def _advance(progress: Callable[[Progress], None], step: Progress, position: int
 class _Merged:
     """The logs of a timeline: what one header of a file began is a log to it."""
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
+    def __init__(self, timeline: Timeline, jobs: int) -> None:
+        self.timeline = timeline
+        self._jobs = jobs
         self._log_id = -1
 
     def add(self, reading: Reading | Done, advance: Callable[[int], None]) -> None:
         """All of a file."""
         begins: dict[int, int] = {}
-        for part in reading.parts():
+        for part in self._parts(reading):
             if part.origin:
                 self._log_id += 1
-                self._timeline.add_log(self._log_id, part.origin)
+                self.timeline.add_log(self._log_id, part.origin)
             for events in part.events:
-                self._timeline.insert(self._log_id, events)
+                self.timeline.insert(self._log_id, events)
             begins.setdefault(self._log_id, part.offset)
             advance(reading.position)
             del part, events  # the next ones may be large
         for damage in reading.report.damages if reading.report and begins else ():
-            self._timeline.add_damage(_log_at(begins, damage.offset), damage)
+            self.timeline.add_damage(_log_at(begins, damage.offset), damage)
+
+    def _parts(self, reading: Reading | Done) -> Iterator[Part]:
+        """What was read, or is while the part before goes into the timeline."""
+        if isinstance(reading, Reading) and self._jobs > 1:
+            return one_ahead((part.made() for part in reading.parts()), lambda part: part.is_large)
+        return reading.parts()
 
 
 def _log_at(begins: Mapping[int, int], offset: int) -> int:

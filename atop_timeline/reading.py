@@ -60,12 +60,18 @@ class LogReport:
 class Part(NamedTuple):
     """What parsers make of some samples, the first of which is at an offset in the log.
 
-    `origin` is None where the samples are behind the same header as those before.
+    `origin` is None where the samples are behind the same header as those before. Events are made when they are asked
+    for. `is_large` is what takes so much memory that nothing else should at the same time.
     """
 
     origin: LogOrigin | None
     offset: int
     events: Iterable[Events]
+    is_large: bool
+
+    def made(self) -> "Part":
+        """The same with all events made."""
+        return self._replace(events=list(self.events))
 
 
 class Reading:
@@ -96,7 +102,7 @@ class Reading:
                 origin = None if samples.header is header else _origin(self._file, samples.header)
                 header = samples.header
                 self.position = min(log.position, self._file.size)
-                yield Part(origin, int(samples.offsets[0]), self._events(samples))
+                yield Part(origin, int(samples.offsets[0]), self._events(samples), samples.is_large)
                 read.remarks += samples.remarks
                 del samples  # the next ones may be large
             read.sha256 = hashed.sha256() if hashed else None

@@ -194,7 +194,7 @@ class Timeline:
         """
         windows, count = list(self._windows(self._facts.lines_per_window)), 0
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
-        made = by_threads(lambda each: self._line(each, line(each), text), shown, self._threads)
+        made = by_threads(lambda each: self._line(each, line(each), text), shown, 2 * self._threads)
         lines = dict(zip(shown, made, strict=True))
         for some in by_threads(partial(self._assembled, lines), windows, self._threads):
             for block in some.blocks():

@@ -221,7 +221,7 @@ def _result(task: Task, pending: Pending | None) -> Done | None:
 def _complete(reading: Reading, file: LogFile) -> Iterator[Part]:
     """All parts; raises behind them where that is not all that can be had from here."""
     for part in reading.parts():
-        yield part._replace(events=list(part.events))
+        yield part.made()
     if reading.problem:
         raise EvidenceError(f"{reading.problem.where}: {reading.problem.what}")
     if reading.report and not (reading.report.sha256 or file.is_carved):

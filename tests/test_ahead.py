@@ -1,10 +1,12 @@
 """Work that is begun before it is asked for."""
 
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
-from atop_timeline.ahead import by_threads, in_order
+from atop_timeline.ahead import by_threads, in_order, one_ahead
 
 
 @pytest.mark.parametrize(("ahead", "begun"), [(0, [1, 2, 3, 4, 5]), (2, [3, 4, 5, 5, 5]), (9, [5, 5, 5, 5, 5])])
@@ -33,6 +35,34 @@ def test_who_does_it() -> None:
 @pytest.mark.parametrize("threads", [0, 2])
 def test_what_is_raised_comes_at_its_place(threads: int) -> None:
     results = by_threads(lambda number: 1 / number, [1, 2, 0, 4], threads)
+    assert [next(results), next(results)] == [1, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def counted(begun: list[int]) -> Iterator[int]:
+    for number in range(4):
+        begun.append(number)
+        yield number
+
+
+def test_none_is_made_while_a_large_one_is_looked_at() -> None:
+    begun: list[int] = []
+    seen = [(number, len(begun)) for number in one_ahead(counted(begun), lambda _: True)]
+    assert seen == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+def test_the_next_one_is_made_while_one_is_looked_at() -> None:
+    begun: list[int] = []
+    for number in one_ahead(counted(begun), lambda number: number == 3):
+        give_up = time.monotonic() + 60
+        while len(begun) < min(number + 2, 4):
+            assert time.monotonic() < give_up
+    assert begun == [0, 1, 2, 3]
+
+
+def test_what_is_raised_while_one_is_looked_at_comes_behind_it() -> None:
+    results = one_ahead((1 / number for number in (1, 2, 0)), lambda _: False)
     assert [next(results), next(results)] == [1, 0.5]
     with pytest.raises(ZeroDivisionError):
         next(results)
