@@ -52,7 +52,8 @@ FROM ordered WHERE is_complete AND NOT EXISTS (
 _SPANS = f"""
 CREATE OR REPLACE TEMP TABLE spans AS
 WITH begun AS (
-    SELECT life_id, host, hostname, pid, CASE WHEN btime > 0 THEN btime * 1000000 ELSE time_us END AS start_us,
+    SELECT life_id, host, hostname, pid, time_us AS seen_us, sample_id, entry,
+        CASE WHEN btime > 0 THEN btime * 1000000 ELSE time_us END AS start_us,
         (start_us // 1000000 - (is_exit AND elaps % 100 >= 50)::INT) // {_GUID_SECONDS} AS span
     FROM lives JOIN logs USING (log_id) WHERE step = 1
 ),
@@ -71,7 +72,10 @@ last_seen AS (
     ASOF LEFT JOIN complete AS next ON next.host = face_ends.host AND face_ends.number < next.number
 ),
 placed AS (
-    SELECT *, row_number() OVER (PARTITION BY hostname, pid, span ORDER BY host, start_us, life_id) AS place FROM begun
+    SELECT * EXCLUDE (seen_us, sample_id, entry), row_number() OVER (
+        PARTITION BY hostname, pid, span ORDER BY host, start_us, seen_us, sample_id, entry
+    ) AS place
+    FROM begun
 )
 SELECT placed.*, exit_us, is_short_lived, last_seen.* EXCLUDE (life_id, step, face_row, host),
     CAST(CAST(md5(concat_ws(' ', pid, span, nullif(place, 1), hostname)) AS UUID) AS VARCHAR) AS process_guid
