@@ -1,7 +1,8 @@
 """Samples in blocks of some megabytes, for work by columns."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ _BLOCK_BYTES = 1 << 26
 _STREAM_BYTES = 1 << 24
 _BLOCK_SAMPLES = 4096
 _KEPT_BYTES = 31 << 20
+_LEAST_PER_BLOCK = 8  # samples: fewer and larger ones are not there again in the next block
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,9 @@ class Samples:
     (which are not whole) have one entry per sample, `tasks` and `sample` (each task's sample, as an index into
     these) one per task. `systems`, `cgroups` and `pids` are the samples' further streams, for whoever inflates
     them, and keeps in `remarks` what is wrong with one.
+
+    `going_on` are the same behind the last sample of the block before, for whoever compares samples; None where that
+    is not there. If it is, `kept` has what parsers kept there, by their names, when they saw the block before.
     """
 
     header: Header
@@ -39,6 +44,8 @@ class Samples:
     cgroups: list[bytes]
     pids: list[bytes]
     remarks: list[Remark]
+    going_on: "Samples | None" = None
+    kept: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_large(self) -> bool:
@@ -67,35 +74,89 @@ class Samples:
 def blocks_of(samples: Iterable[Sample], users: Mapping[int, str]) -> Iterator[Samples]:
     """Consecutive samples behind one header, together; the tasks of one block give way to the next."""
     np.empty(_KEPT_BYTES, np.uint8)  # freed, it has glibc keep what each sample takes for the next one: mallopt(3)
-    first = size = others = 0
-    gathered: list[Sample] = []
-    buffer = np.empty(_BLOCK_BYTES, np.uint8)
+    block = _Block(users)
     for sample in samples:
-        tasks = sample.tasks.view(np.uint8)
-        if gathered and (
-            size + len(tasks) > len(buffer)
-            or others > _STREAM_BYTES
-            or len(gathered) == _BLOCK_SAMPLES
-            or sample.header is not gathered[0].header
-        ):
-            yield _block(users, first, gathered, buffer[:size])
-            first += len(gathered)
-            gathered, size, others = [], 0, 0
-        if len(tasks) > len(buffer):
-            yield _block(users, first, [sample], tasks)
-            first += 1
-            del sample, tasks  # the next one may be large as well
+        if block.count and not block.has_room_for(sample):
+            yield block.samples()
+            block.go_on()
+        if sample.tasks.nbytes > _BLOCK_BYTES:
+            yield block.alone(sample)
+            del sample  # the next one may be large as well
             continue
-        end = size + len(tasks)
-        buffer[size:end] = tasks
-        gathered.append(replace(sample, tasks=buffer[size:end].view(sample.header.layout.tstat)))
-        size = end
-        others += len(sample.system) + len(sample.cgroups) + len(sample.pids)
-    if gathered:
-        yield _block(users, first, gathered, buffer[:size])
+        block.add(sample)
+    if block.count:
+        yield block.samples()
 
 
-def _block(users: Mapping[int, str], first: int, samples: list[Sample], tasks: NDArray[np.uint8]) -> Samples:
+class _Block:
+    """Samples that gather in one buffer, behind the last one of those before, if that is there; `count` are new."""
+
+    def __init__(self, users: Mapping[int, str]) -> None:
+        self.count = 0
+        self._users = users
+        self._first = 0
+        self._buffer = np.empty(_BLOCK_BYTES, np.uint8)
+        self._begin()
+
+    def _begin(self, *before: Sample) -> None:
+        self._first, self.count = self._first + self.count, 0
+        self._gathered: list[Sample] = []
+        self._size = self._others = 0
+        for each in before:
+            self._place(each)
+        if not before:
+            self._kept: dict[str, Any] = {}
+
+    def has_room_for(self, sample: Sample) -> bool:
+        """Whether a further sample may be with those that are there."""
+        return (
+            sample.header is self._gathered[0].header
+            and self._size + sample.tasks.nbytes <= _BLOCK_BYTES
+            and self._others <= _STREAM_BYTES
+            and self.count < _BLOCK_SAMPLES
+        )
+
+    def add(self, sample: Sample) -> None:
+        """A further sample, for which there is room, if need be without the one of the block before."""
+        if self._gathered and not self.has_room_for(sample):
+            self._begin()
+        self._place(sample)
+        self.count += 1
+        self._others += len(sample.system) + len(sample.cgroups) + len(sample.pids)
+
+    def samples(self) -> Samples:
+        """Those that are there."""
+        before = len(self._gathered) - self.count
+        tasks, begin = self._buffer[: self._size], sum(each.tasks.nbytes for each in self._gathered[:before])
+        found = _samples(self._users, self._first, self._gathered[before:], tasks[begin:])
+        if not before:
+            return replace(found, kept=self._kept)
+        going_on = _samples(self._users, self._first - before, self._gathered, tasks)
+        return replace(found, kept=self._kept, going_on=replace(going_on, remarks=found.remarks))
+
+    def go_on(self) -> None:
+        """Begins a further block, when nobody needs this one any more."""
+        last = self._gathered[-1]
+        self._begin(*([last] if last.tasks.nbytes * _LEAST_PER_BLOCK <= _BLOCK_BYTES else []))
+
+    def alone(self, sample: Sample) -> Samples:
+        """A sample that is too large for a block, where no new ones are there."""
+        self._begin()
+        self.count = 1
+        found = _samples(self._users, self._first, [sample], sample.tasks.view(np.uint8))
+        self._begin()
+        return found
+
+    def _place(self, sample: Sample) -> None:
+        """Has the tasks of a sample behind those that are there."""
+        end = self._size + sample.tasks.nbytes
+        self._buffer[self._size : end] = sample.tasks.view(np.uint8)
+        tasks = self._buffer[self._size : end].view(sample.header.layout.tstat)
+        self._gathered.append(replace(sample, tasks=tasks))
+        self._size = end
+
+
+def _samples(users: Mapping[int, str], first: int, samples: list[Sample], tasks: NDArray[np.uint8]) -> Samples:
     header, counts = samples[0].header, [len(sample.tasks) for sample in samples]
     return Samples(
         header,

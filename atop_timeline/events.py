@@ -93,13 +93,15 @@ class Facts:
     """What is known, in distinct rows: arrays of shape (d,) of each column that is not wholly unknown.
 
     A masked array in `columns` marks unknown values. `texts` are the columns of text, as indices of `values`,
-    -1 for an unknown one. `rows` are columns that refer to others of these rows.
+    -1 for an unknown one. `rows` are columns that refer to others of these rows. `first` is the number of the first
+    row: facts that go on, right behind others of their log, may be referred to together with those.
     """
 
     columns: Mapping[str, "NDArray[Any]"]
     texts: Mapping[str, "NDArray[np.int64]"]
     values: Sequence[str]
     rows: Mapping[str, "NDArray[np.int64]"] = field(default_factory=dict)
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Events:
     """Events of one type out of one log, by columns.
 
     `columns` holds arrays of shape (n,): those of `KEYS`, with `sample` (the number of the sample in its log)
-    for `sample_id`, and `row` (an index into the rows of `facts`) for `row_id`, and those of the type's own.
+    for `sample_id`, and `row` (the number of the row of `facts`) for `row_id`, and those of the type's own.
     Events that follow each other may share their facts, which are then stored once.
     """
 

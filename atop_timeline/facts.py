@@ -1,6 +1,6 @@
 """What is known of events, in the store: distinct rows, in which texts are numbers."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from weakref import ref
 
 import numpy as np
@@ -11,57 +11,50 @@ from atop_timeline.portions import Chunk, Chunks, divided
 from atop_timeline.store import Store, quoted
 
 
-class FactTables:
-    """The tables of facts of a store, each of rows that events refer to by `row_id`, and the table `texts`."""
+class FactTable:
+    """A table of facts of a store, of rows that events refer to by `row_id`, and one of their texts."""
 
-    def __init__(self, store: Store, names: Iterable[str]) -> None:
+    def __init__(self, store: Store, name: str) -> None:
+        self.chunks = Chunks()
         self._store = store
-        self._tables = {name: store.table(name, {"row_id": Kind.INTEGER, "log_id": Kind.INTEGER}) for name in names}
-        self._texts = store.table("texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
-        self._completions: dict[str, tuple[str, frozenset[str]]] = {}
-        self._chunks = Chunks()
+        self._name = name
+        self._rows = store.table(name, {"row_id": Kind.INTEGER, "log_id": Kind.INTEGER})
+        self._texts = store.table(f"{name}_texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
+        self._completed_by = ""
+        self._completed: frozenset[str] = frozenset()
         self._latest: Callable[[], Facts | None] = lambda: None
-        self._first = 0
+        self._base = 0
 
-    @property
-    def lines_per_window(self) -> int:
-        """How many lines, with all that is known of events, may be put together at once."""
-        return self._chunks.lines_per_window
-
-    @property
-    def events_per_window(self) -> int:
-        """How many events may be looked at together, with all that is known of them, by columns."""
-        return self._chunks.events_per_window
-
-    def insert(self, table: str, facts: Facts, log_id: int) -> int:
-        """The number of the first of these rows, all of a log; facts that were just inserted are not inserted again."""
+    def insert(self, facts: Facts, log_id: int) -> int:
+        """What is to be added to the number of each row of a log; facts that were just inserted are not once more."""
         if facts is not self._latest():
-            self._latest, self._first = ref(facts), self._chunks.rows
+            self._latest, self._base = ref(facts), self.chunks.rows - facts.first
             for part in divided(facts):
-                row, base = self._chunks.rows, self._chunks.texts
-                self._chunks.add(part)
-                texts = {name: np.where(each < 0, each, each + base) for name, each in part.texts.items()}
-                rows = {name: each + self._first for name, each in part.rows.items()}
-                own = {"row_id": np.arange(row, self._chunks.rows), "log_id": np.full(self._chunks.rows - row, log_id)}
-                self._tables[table].add(own | part.columns | texts | rows)
-                self._texts.add({"id": np.arange(base, self._chunks.texts), "text": part.values})
-        return self._first
+                row, text = self.chunks.rows, self.chunks.texts
+                self.chunks.add(part)
+                numbers = np.arange(row, self.chunks.rows)
+                texts = {name: np.where(each < 0, each, each + text) for name, each in part.texts.items()}
+                rows = {name: each + self._base for name, each in part.rows.items()}
+                log = np.full(len(numbers), log_id)
+                self._rows.add({"row_id": numbers, "log_id": log, **part.columns, **texts, **rows})
+                self._texts.add({"id": np.arange(text, self.chunks.texts), "text": part.values})
+        return self._base
 
-    def known(self, table: str) -> set[str]:
+    @property
+    def known(self) -> frozenset[str]:
         """The columns of which anything is known."""
-        _, told = self._completions.get(table, ("", frozenset()))
-        return self._tables[table].names | told
+        return self._completed.union(self._rows.names)
 
     def flush(self) -> None:
         """Has all rows in the store."""
-        for table in (self._texts, *self._tables.values()):
-            table.flush()
+        self._texts.flush()
+        self._rows.flush()
 
-    def complete(self, facts: str, key: str, query: str) -> None:
-        """Adds columns to facts: those that a query gives for each value of a column that both have."""
-        self._store.execute(f"CREATE OR REPLACE TABLE {facts}_completion AS {query}")
-        described = self._store.execute(f"DESCRIBE {facts}_completion")
-        self._completions[facts] = key, frozenset(str(name) for name, *_ in described)
+    def complete(self, key: str, query: str) -> None:
+        """Adds columns: those that a query gives for each value of a column that both have."""
+        self._store.execute(f"CREATE OR REPLACE TABLE {self._name}_completion AS {query}")
+        described = self._store.execute(f"DESCRIBE {self._name}_completion")
+        self._completed_by, self._completed = key, frozenset(str(name) for name, *_ in described)
 
     def keep(self, event_type: EventType, expressions: Mapping[str, str]) -> str:
         """The name of a temporary table of expressions, by name, over the facts of a type's events, and `row_id`."""
@@ -76,39 +69,38 @@ class FactTables:
     ) -> Iterator[str]:
         """Queries for all facts of a type's events, some at a time: `row_id` and expressions over them, by name.
 
-        The columns of their log are there as well.
-        `text` gives SQL for how a text is shown: in the columns named by `shown`, which are made once per text.
+        The columns of their log are there as well. `text` gives SQL for how a text is shown: in the columns named by
+        `shown`, which are made once per text.
         """
-        for chunk in self._chunks.chunks or [Chunk(0, 0, 0, 0)]:
-            yield f"SELECT row_id{listed(expressions)} FROM ({self._known(event_type, chunk, text)})"
+        for chunk in self.chunks.chunks or [Chunk(0, 0, 0, 0)]:
+            yield f"SELECT row_id{listed(expressions)} FROM ({self._of(event_type, chunk, text)})"
 
-    def _known(self, event_type: EventType, chunk: Chunk, text: Callable[[str], str] | None) -> str:
+    def _of(self, event_type: EventType, chunk: Chunk, text: Callable[[str], str] | None) -> str:
         """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
 
         The texts of a chunk are together as well, so that few of them are looked through.
         """
-        names = self._tables[event_type.facts].names
+        names = self._rows.names
         texts = [each.name for each in event_type.columns if each.kind is Kind.TEXT]
         of_texts = [name for name in texts if name in names]
         columns = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
         columns |= {name: f"facts.{quoted(name)}" for name in columns if name in names}
         columns |= {name: f"{name}_text.text" for name in of_texts}
         columns |= {name: f"logs.{name}" for name in LOG_COLUMNS}
-        key, told = self._completions.get(event_type.facts, ("", frozenset()))
         completion = ""
-        if key in names:
-            columns |= {name: f"completion.{quoted(name)}" for name in columns if name in told}
-            completion = f"LEFT JOIN {event_type.facts}_completion AS completion USING ({key})"
+        if self._completed_by in names:
+            columns |= {name: f"completion.{quoted(name)}" for name in columns if name in self._completed}
+            completion = f"LEFT JOIN {self._name}_completion AS completion USING ({self._completed_by})"
         if text:
             columns |= {shown(name): text(columns[name]) for name in texts}
             columns |= {shown(name): f"{name}_text.shown" for name in of_texts}
         joins = " ".join(f"LEFT JOIN some_texts AS {name}_text ON {name}_text.id = facts.{name}" for name in of_texts)
-        some_texts = f"SELECT id, text, {text('text') if text else 'NULL'} AS shown FROM texts"
+        some_texts = f"SELECT id, text, {text('text') if text else 'NULL'} AS shown FROM {self._name}_texts"
         rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
         return (
             f"WITH some_texts AS ({some_texts} WHERE id >= {chunk.text} AND id < {chunk.end_text})"
             f" SELECT facts.row_id{listed(columns)}"
-            f" FROM {event_type.facts} AS facts JOIN logs USING (log_id) {completion} {joins}"
+            f" FROM {self._name} AS facts JOIN logs USING (log_id) {completion} {joins}"
             f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
         )
 

@@ -5,7 +5,7 @@ events of a sample share stands with the sample. So a line of output is put toge
 made once for many events, window by window in the order of time: nothing is ever sorted or held as a whole.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import pairwise
@@ -20,12 +20,12 @@ from atop_timeline.ahead import by_threads
 from atop_timeline.arrow import Stream, read
 from atop_timeline.columns import Columns
 from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Kind
-from atop_timeline.facts import FactTables, listed, shown
+from atop_timeline.facts import FactTable, listed, shown
 from atop_timeline.kept import kept
 from atop_timeline.lines import KEYS as LINE_KEYS
 from atop_timeline.lines import ORIGINS, Level, Line, Lines, Part, Piece, assembled, joined
 from atop_timeline.logs import LOG_COLUMNS, SAMPLE, SAMPLE_BITS, LogOrigin, Logs
-from atop_timeline.portions import Place, Window
+from atop_timeline.portions import Chunks, Place, Window
 from atop_timeline.store import DEFAULT_ROOM, Room, Store, quoted
 
 __all__ = ["ALL_TIME", "ORIGINS", "Level", "Piece", "Sink", "Timeline"]
@@ -67,12 +67,14 @@ class Timeline:
         self.written: Callable[[int], None] = lambda _: None
         self._period = period
         self._counts: dict[EventType, int] = {}
+        self._forgotten = 0  # samples
         self._store = Store(room)
         self._threads = 1 if room.jobs > 1 else 0  # besides the one that writes; more have nothing to do
         self._logs = Logs(self._store)
         stored = (*types, *staging)
         self._events = {each.name: self._store.table(each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
-        self._facts = FactTables(self._store, dict.fromkeys(each.facts for each in stored if each.facts))
+        facts = dict.fromkeys(each.facts for each in stored if each.facts)
+        self._facts = {name: FactTable(self._store, name) for name in facts}
 
     @property
     def directory(self) -> Path:
@@ -101,15 +103,14 @@ class Timeline:
 
     def insert(self, log_id: int, events: Events) -> None:
         """Events of one log; its samples are inserted likewise."""
-        table = self._events.get(events.event_type.name)
+        table, facts = (self._events.get(events.event_type.name), self._facts.get(events.event_type.facts))
+        base = facts.insert(events.facts, log_id) if facts and events.facts else 0  # others may refer to them
         if table is None or not len(events.columns["time_us"]):
             return
         columns = dict(events.columns)
         columns["sample_id"] = np.asarray(columns.pop("sample"), np.int64) + (log_id << SAMPLE_BITS)
-        if events.facts is not None:
-            columns["row_id"] = np.asarray(columns.pop("row")) + self._facts.insert(
-                events.event_type.facts, events.facts, log_id
-            )
+        if events.facts:
+            columns["row_id"] = np.asarray(columns.pop("row")) + base
         table.add(columns)
 
     def complete(self) -> int:
@@ -119,13 +120,15 @@ class Timeline:
         The table `copies` has which sample each of them is in truth.
         """
         self.end_inserting()
-        return self._logs.forget_copies()
+        self._forgotten = self._logs.forget_copies()
+        return self._forgotten
 
     def end_inserting(self) -> None:
         """Has all that was inserted ready to be shown, where nothing is there again and no parser has to `finish`."""
-        self._facts.flush()
-        for table in self._events.values():
-            table.flush()
+        for facts in self._facts.values():
+            facts.flush()
+        for events in self._events.values():
+            events.flush()
         self._store.take_all()
         self._logs.complete()
 
@@ -159,7 +162,7 @@ class Timeline:
 
     def complete_facts(self, facts: str, key: str, query: str) -> None:
         """Adds columns to facts: those that a query gives for each value of a column that both have."""
-        self._facts.complete(facts, key, query)
+        self._facts[facts].complete(key, query)
 
     def columns(self) -> tuple[Column, ...]:
         """The columns of all types to show, each once."""
@@ -172,7 +175,7 @@ class Timeline:
     def known(self, event_type: EventType) -> tuple[Column, ...]:
         """The columns of a type to show of which any of its events may know something."""
         known = {each.name for each in event_type.own}
-        known |= self._facts.known(event_type.facts) if event_type.facts else set()
+        known |= self._facts[event_type.facts].known if event_type.facts else set()
         return tuple(each for each in self.attributes(event_type) if each.name in known)
 
     def count(self, event_type: EventType) -> int:
@@ -192,7 +195,7 @@ class Timeline:
 
         `text` gives SQL for how a text is shown; of a column of texts in facts, `shown` is the name of what it gives.
         """
-        windows, count = list(self._windows(self._facts.lines_per_window)), 0
+        windows, count = list(self._windows(min(each.lines_per_window for each in self._chunks()))), 0
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
         made = by_threads(lambda each: self._line(each, line(each), text), shown, 2 * self._threads)
         lines = dict(zip(shown, made, strict=True))
@@ -209,7 +212,7 @@ class Timeline:
         times, origins and accuracies are the same for each type. Gives the number of events.
         """
         made = self._columns(columns)
-        with closing(made.structs(self._windows(self._facts.events_per_window), self._in, self._threads)) as structs:
+        with closing(self._structs(made)) as structs:
             stream = Stream(structs, self.written)
             read(self._store, stream, f"COPY (SELECT {made.named(names, stream.names)} FROM stream) TO {into}")
         return stream.count
@@ -220,7 +223,7 @@ class Timeline:
 
         names = [each.name for each in (ACCURACY, *PROVENANCE, *self.columns())]
         made = self._columns(_all)
-        for struct in made.structs(self._windows(self._facts.events_per_window), self._in, self._threads):
+        for struct in self._structs(made):
             stream = Stream(iter([struct]))
             shown = f"rank, time_us, {made.named(names, stream.names)}"
             for rank, time_us, *values in read(self._store, stream, f"SELECT {shown} FROM stream"):
@@ -230,26 +233,43 @@ class Timeline:
 
     def facts(self, event_type: EventType) -> str:
         """The name of a temporary table of the facts of a type's events: `row_id` and its columns, texts as texts."""
-        return self._facts.keep(event_type, {each.name: quoted(each.name) for each in event_type.columns})
+        names = [each.name for each in event_type.columns]
+        return self._facts[event_type.facts].keep(event_type, {name: quoted(name) for name in names})
+
+    def _chunks(self) -> Iterator[Chunks]:
+        """Those of all facts, and empty ones."""
+        yield Chunks()
+        yield from (each.chunks for each in self._facts.values())
 
     def _columns(self, columns: Callable[[EventType], Mapping[str, Piece]]) -> Columns:
         """The columns that pieces for each type make."""
         pieces = {each: {name: _of(each, piece) for name, piece in columns(each).items()} for each in self.types}
         made = Columns(self._store, pieces, _kinds([*self.columns(), *PROVENANCE]))
-        made.keep({Level.FACTS: self._facts.queries, Level.EVENT: self._own})
+        made.keep({Level.FACTS: self._shared, Level.EVENT: self._own})
         return made
+
+    def _structs(self, made: Columns) -> Generator[Any]:
+        """Structs of some events each, with these columns."""
+        windows = self._windows(min(each.events_per_window for each in self._chunks()))
+        return made.structs(windows, self._in, self._threads)
 
     def _line(self, event_type: EventType, pieces: Iterable[Piece], text: Callable[[str], str] | None) -> Line:
         """What a line is put together from; what facts and events make of it is kept."""
         known = [_of(event_type, each) for each in pieces]
         parts = list(joined([*known, Piece(known[-1].level, "chr(10)")]))
-        made = {Level.FACTS: self._facts.queries, Level.EVENT: self._own}
+        made = {Level.FACTS: self._shared, Level.EVENT: self._own}
         columns = {}
         for level, queries in made.items():
             texts = {f"text_{number}": each.sql for number, each in enumerate(parts) if each.level is level}
             name = f"{event_type.name}_{level.name.lower()}"
             columns[level] = iter(kept(self._store, name, len(texts), queries(event_type, texts, text)))
         return [Part(*each, next(columns[each.level])) if each.level in made else Part(*each) for each in parts]
+
+    def _shared(
+        self, event_type: EventType, expressions: Mapping[str, str], text: Callable[[str], str] | None = None
+    ) -> Iterator[str]:
+        """Queries for all facts of a type's events, some at a time: their number and expressions over them, by name."""
+        yield from self._facts[event_type.facts].queries(event_type, expressions, text)
 
     def _own(
         self, event_type: EventType, expressions: Mapping[str, str], text: Callable[[str], str] | None = None
@@ -259,7 +279,7 @@ class Timeline:
         if event_type.facts:
             names = [*LOG_COLUMNS, *(each.name for each in event_type.columns)]
             names += [shown(each.name) for each in event_type.columns if text and each.kind is Kind.TEXT]
-            for facts in self._facts.queries(event_type, {name: quoted(name) for name in names}, text):
+            for facts in self._shared(event_type, {name: quoted(name) for name in names}, text):
                 yield f"SELECT event{listed(expressions)} FROM ({facts}) JOIN {events} USING (row_id)"
             return
         logs = f"(SELECT log_id, {', '.join(LOG_COLUMNS)} FROM logs) ON log_id = sample_id >> {SAMPLE_BITS}"
@@ -285,7 +305,8 @@ class Timeline:
 
     def _there(self, event_type: EventType) -> str:
         """The same, without those of samples that are there again."""
-        return f"{self._bare(event_type)} AND sample_id IN (SELECT sample_id FROM samples)"
+        there = "sample_id IN (SELECT sample_id FROM samples)" if self._forgotten else "true"
+        return f"{self._bare(event_type)} AND {there}"
 
     def _windows(self, most: int) -> Iterator[Window]:
         """Windows that hold all events, in their order, and about so many of them each."""

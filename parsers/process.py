@@ -11,7 +11,7 @@ from atop_timeline.timeline import Timeline
 
 from . import tstat
 from .lives import find_lives, forget_lives
-from .tasks import Tasks
+from .tasks import NOTHING, Known, Tasks
 
 _IDENTITY = (
     Column("pid", Kind.INTEGER, "", "process id; of a thread its own id"),
@@ -131,7 +131,9 @@ class ProcessParser:
 
     def parse(self, samples: Samples, wanted: Collection[str]) -> Iterator[Events]:
         """The observations and sightings of some samples."""
-        tasks = Tasks(samples, threads=THREAD.name in wanted)
+        known: Known = samples.kept.get(self.name, NOTHING)
+        tasks = Tasks(samples.going_on or samples, known, threads=THREAD.name in wanted)
+        samples.kept[self.name] = tasks.known
         yield tasks.observations(OBSERVATION, tasks.live)
         yield tasks.observations(THREAD, tasks.threads)
         yield tasks.sightings(SIGHTING)

@@ -3,7 +3,7 @@
 What the fields of a task mean: photoproc.h, photoproc.c and deviate.c of atop.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,15 +37,32 @@ _MANTISSA_BITS = 24
 _CACHED_TASKS = 512  # about as many as a processor keeps at hand
 
 
+class Known(NamedTuple):
+    """What is known of the tasks of one sample, for the samples behind it.
+
+    `row` has the number of each one's row of facts, `face_row` that of the task with which the face of its process
+    begins, both of shape (n,); `rows` is how many there are.
+    """
+
+    row: NDArray[np.int64]
+    face_row: NDArray[np.int64]
+    rows: int
+
+
+NOTHING = Known(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+
+
 class Tasks:
     """The tasks of some samples, sorted out: `live`, `exited` and `threads` are indices into them.
 
     Most tasks repeat, byte for byte, what the sample before had of them. So the facts are made once for each
-    run of equal ones, and `_row` has the number of each task's row of facts.
+    run of equal ones, and `_row` has the number of each task's row of facts. The first sample is that of which
+    there is something `known`, if there is: it is there to be compared with, and nothing is told of it again.
     """
 
-    def __init__(self, samples: Samples, *, threads: bool) -> None:
+    def __init__(self, samples: Samples, known: Known = NOTHING, *, threads: bool) -> None:
         self._samples = samples
+        self._known = known
         self._gen = samples.tasks["gen"]
         self._first = np.searchsorted(samples.sample, np.arange(len(samples.records)))
         self._pid = self._gen["pid"].astype(np.int64)
@@ -53,19 +70,21 @@ class Tasks:
         is_exit = self._gen["state"] == _EXITED
         isproc = tstat.field(samples.tasks, "gen.isproc")
         is_process = np.full(len(is_exit), True) if isproc is None else isproc != 0  # noqa: FBT003  1.26: all are
-        self.live = np.flatnonzero(is_process & ~is_exit)
-        self.exited = np.flatnonzero(is_exit)
-        self.threads = np.flatnonzero(~is_process & ~is_exit & threads)
-        parts = (self.live, self.exited, self.threads)
+        self._live = np.flatnonzero(is_process & ~is_exit)
+        self._threads = np.flatnonzero(~is_process & ~is_exit & threads)
+        parts = (self._live, np.flatnonzero(is_exit), self._threads)
+        self.live, self.exited, self.threads = map(self._told, parts)
         self._near = np.concatenate([part[np.argsort(self._pid[part], kind="stable")] for part in parts])
         self._texts = Texts()
         self._cgroups = memberships(samples, self._texts)
         same = self._repeats()
-        self._begins = self._with_parents(self._begins_face(~same[: len(self.live)]))
-        same[: len(self.live)] &= ~self._begins
-        self._row = np.full(len(is_exit), -1)
-        self._row[self._near] = np.cumsum(~same) - 1
-        self._facts = self._known(self._near[~same])
+        self._begins = self._with_parents(self._begins_face(~same[: len(self._live)]))
+        same[: len(self._live)] &= ~self._begins
+        self._row, new = self._rows(same)
+        face_row = np.concatenate([known.face_row, self._row[len(known.row) :]])[self._owners()]
+        self._facts = self._made(new, face_row)
+        last = slice(self._first[-1], None)
+        self.known = Known(self._row[last], face_row[last], known.rows + len(new))
 
     def observations(self, event_type: EventType, tasks: NDArray[np.intp]) -> Events:
         """One event per given task."""
@@ -73,14 +92,15 @@ class Tasks:
 
     def last_sightings(self, event_type: EventType) -> Events:
         """One per face of a live process, at the last sample that shows it."""
-        return self.observations(event_type, self._near[: len(self.live)][np.roll(self._begins, -1)])
+        return self.observations(event_type, self._told(self._near[: len(self._live)][np.roll(self._begins, -1)]))
 
     def sightings(self, event_type: EventType) -> Events:
         """One per exited process, at its exit, and per face of a live one, at the first sample that shows it.
 
         A face is what a process looks like while its start, name, arguments, ids and parent stay as they are.
         """
-        tasks = np.concatenate([np.sort(self._near[: len(self.live)][self._begins]), self.exited])
+        begun = self._told(self._near[: len(self._live)][self._begins])
+        tasks = np.concatenate([np.sort(begun), self.exited])
         is_exit = self._gen["state"][tasks] == _EXITED
         exit_second = np.where(is_exit, self._exit_seconds(tasks), 0)
         error = self._exit_error(tasks)
@@ -100,6 +120,23 @@ class Tasks:
             "wait_status": _wait_status(self._gen["excode"][tasks]),
         }
         return Events(event_type, columns, self._facts)
+
+    def _told(self, tasks: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of some tasks of which nothing was told before."""
+        return tasks[tasks >= len(self._known.row)]
+
+    def _rows(self, same: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """The number of each task's row of facts, and the tasks of which new ones are made, in their order.
+
+        `same` tells, in the order of `_near`, which repeat the one before.
+        """
+        heads, known = self._near[~same], len(self._known.row)
+        is_new = heads >= known
+        rows = self._known.rows + np.cumsum(is_new) - 1
+        rows[~is_new] = self._known.row[heads[~is_new]]
+        row = np.full(len(self._pid), -1)
+        row[self._near] = rows[np.cumsum(~same) - 1]
+        return row, heads[is_new]
 
     def _keys(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         exact = np.zeros(len(tasks), np.int64)
@@ -147,13 +184,13 @@ class Tasks:
 
     def _processes(self, tasks: NDArray[np.intp], pids: NDArray[np.int32]) -> NDArray[np.intp]:
         """The live processes that have these tasks' `pids` in their samples; -1 where there is none."""
-        if not len(tasks) or not len(self.live):
+        if not len(tasks) or not len(self._live):
             return np.full(len(tasks), -1)
-        keys = self._places(self.live, self._pid)
+        keys = self._places(self._live, self._pid)
         order = np.argsort(keys, kind="stable")
         wanted = self._places(tasks, pids)
         place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-        return np.where(keys[order][place] == wanted, self.live[order][place], -1)
+        return np.where(keys[order][place] == wanted, self._live[order][place], -1)
 
     def _places(self, tasks: NDArray[np.intp], pids: NDArray[np.integer]) -> NDArray[np.int64]:
         """Numbers for the `pids` of some tasks in their samples."""
@@ -177,7 +214,8 @@ class Tasks:
                 same[some] &= (raw[1:] == raw[:-1]).all(axis=1)
         return same
 
-    def _known(self, tasks: NDArray[np.intp]) -> Facts:
+    def _made(self, tasks: NDArray[np.intp], face_row: NDArray[np.int64]) -> Facts:
+        """The facts of some tasks."""
         gen, exited = self._gen, self._gen["state"][tasks] == _EXITED
         uid, euid = _unsigned(gen["ruid"][tasks]), _unsigned(gen["euid"][tasks])
         ids = {name: _unsigned(gen[name][tasks]) for name in ("suid", "fsuid", "egid", "sgid", "fsgid")}
@@ -206,14 +244,14 @@ class Tasks:
             "effective_username": np.where(exited, UNKNOWN, self._texts.looked_up(euid, users)),
             "state": self._texts.looked_up(gen["state"][tasks], _STATES),
         }
-        return Facts(columns, texts, self._texts.values, {"face_row": self._row[self._owners()[tasks]]})
+        return Facts(columns, texts, self._texts.values, {"face_row": face_row[tasks]}, self._known.rows)
 
     def _owners(self) -> NDArray[np.intp]:
         """The task with which the face of each one's process begins; shape (n,)."""
         faces = self._faces(self._begins)
-        if len(self.threads):
-            processes = self._processes(self.threads, self._gen["tgid"])
-            faces[self.threads] = np.where(processes < 0, self.threads, faces[processes])
+        if len(self._threads):
+            processes = self._processes(self._threads, self._gen["tgid"])
+            faces[self._threads] = np.where(processes < 0, self._threads, faces[processes])
         return faces
 
     def _observed(self, tasks: NDArray[np.intp]) -> dict[str, NDArray[Any]]:

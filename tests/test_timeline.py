@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atop_timeline import lines, plugins, portions, store, timeline
+from atop_timeline import blocks, lines, plugins, portions, store, timeline
 from atop_timeline.errors import StoreError
 from atop_timeline.events import Event
 from atop_timeline.extraction import extract
@@ -18,7 +18,9 @@ from atop_timeline.rawlog import RawLog
 from atop_timeline.timeline import ALL_TIME, Timeline
 
 LOGS = Path(__file__).parents[1] / "test_data" / "logs"
+NAMES = sorted(path.parent.name for path in LOGS.glob("*/atop_raw"))
 ALL_TYPES = ("starts", "exits", "observations", "threads")
+PROCESS_TYPES = [each.name for each in plugins.parsers()["process"].event_types]
 FORMATS = sorted(plugins.formatters())
 T0 = 1_795_406_190  # 2.8.1 began then
 
@@ -253,3 +255,35 @@ def test_questions_in_sql() -> None:
         assert made.execute("SELECT hostname, atop_version, filename FROM logs") == [
             ("lab-guest", "atop 2.8", "atop_raw")
         ]
+
+
+def facts_of(name: str) -> tuple[int, bytes]:
+    """How many rows of facts a log's tasks have, and all that is told of them."""
+    stream = io.BytesIO()
+    with extract([log(name)], only=PROCESS_TYPES).timeline as made:
+        ((count,),) = made.execute("SELECT count(*) FROM tasks")
+        plugins.formatters()["timesketch"].write(made, stream)
+    return count, stream.getvalue()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tasks_that_repeat_go_on_over_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = facts_of(name)
+    for samples in (1, 3):
+        monkeypatch.setattr(blocks, "_BLOCK_SAMPLES", samples)
+        assert facts_of(name) == at_once
+
+
+@pytest.mark.parametrize("bytes_per_block", [1, 300_000, 600_000])
+@pytest.mark.parametrize("name", ["2.8.1", "2.12.1"])
+def test_large_samples_do_not_go_on(name: str, bytes_per_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    count, made = facts_of(name)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", bytes_per_block)
+    parted_count, parted = facts_of(name)
+    assert (parted, parted_count > count) == (made, True)
+
+
+def test_facts_go_on_where_no_event_of_some_samples_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = rows([log("2.8.1")], ("ends", "changes"))
+    monkeypatch.setattr(blocks, "_BLOCK_SAMPLES", 1)
+    assert (rows([log("2.8.1")], ("ends", "changes")), len(at_once) > 0) == (at_once, True)
