@@ -207,10 +207,11 @@ class Tasks:
         if inactive is not None:
             same &= inactive[near] != 0
         tasks = self._samples.tasks.view(np.dtype((np.void, self._samples.tasks.itemsize)))
+        word = np.dtype(np.uint32 if tasks.itemsize % 8 else np.uint64)
         for begin in range(1, len(near), _CACHED_TASKS):
             some = slice(begin, begin + _CACHED_TASKS)
             if same[some].any():
-                raw = tasks.take(near[begin - 1 : some.stop]).view(np.uint32).reshape(-1, tasks.itemsize // 4)
+                raw = tasks.take(near[begin - 1 : some.stop]).view(word).reshape(-1, tasks.itemsize // word.itemsize)
                 same[some] &= (raw[1:] == raw[:-1]).all(axis=1)
         return same
 
