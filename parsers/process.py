@@ -131,8 +131,8 @@ class ProcessParser:
 
     def parse(self, samples: Samples, wanted: Collection[str]) -> Iterator[Events]:
         """The observations and sightings of some samples."""
-        known: Known = samples.kept.get(self.name, NOTHING)
-        tasks = Tasks(samples.going_on or samples, known, threads=THREAD.name in wanted)
+        before: Known = samples.kept.get(self.name, NOTHING)
+        tasks = Tasks(samples.going_on or samples, before, threads=THREAD.name in wanted)
         samples.kept[self.name] = tasks.known
         yield tasks.observations(OBSERVATION, tasks.live)
         yield tasks.observations(THREAD, tasks.threads)

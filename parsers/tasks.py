@@ -56,13 +56,14 @@ class Tasks:
     """The tasks of some samples, sorted out: `live`, `exited` and `threads` are indices into them.
 
     Most tasks repeat, byte for byte, what the sample before had of them. So the facts are made once for each
-    run of equal ones, and `_row` has the number of each task's row of facts. The first sample is that of which
-    there is something `known`, if there is: it is there to be compared with, and nothing is told of it again.
+    run of equal ones, and `_row` has the number of each task's row of facts. Where something is known of a sample
+    `before`, that is the first of these: it is there to be compared with, and nothing is told of it again. `known` is
+    what the samples behind these need.
     """
 
-    def __init__(self, samples: Samples, known: Known = NOTHING, *, threads: bool) -> None:
+    def __init__(self, samples: Samples, before: Known, *, threads: bool) -> None:
         self._samples = samples
-        self._known = known
+        self._before = before
         self._gen = samples.tasks["gen"]
         self._first = np.searchsorted(samples.sample, np.arange(len(samples.records)))
         self._pid = self._gen["pid"].astype(np.int64)
@@ -73,18 +74,18 @@ class Tasks:
         self._live = np.flatnonzero(is_process & ~is_exit)
         self._threads = np.flatnonzero(~is_process & ~is_exit & threads)
         parts = (self._live, np.flatnonzero(is_exit), self._threads)
-        self.live, self.exited, self.threads = map(self._told, parts)
+        self.live, self.exited, self.threads = map(self._new, parts)
         self._near = np.concatenate([part[np.argsort(self._pid[part], kind="stable")] for part in parts])
         self._texts = Texts()
         self._cgroups = memberships(samples, self._texts)
         same = self._repeats()
         self._begins = self._with_parents(self._begins_face(~same[: len(self._live)]))
         same[: len(self._live)] &= ~self._begins
-        self._row, new = self._rows(same)
-        face_row = np.concatenate([known.face_row, self._row[len(known.row) :]])[self._owners()]
-        self._facts = self._made(new, face_row)
+        self._row, made = self._rows(same)
+        face_row = np.concatenate([before.face_row, self._row[len(before.row) :]])[self._owners()]
+        self._facts = self._made(made, face_row)
         last = slice(self._first[-1], None)
-        self.known = Known(self._row[last], face_row[last], known.rows + len(new))
+        self.known = Known(self._row[last], face_row[last], before.rows + len(made))
 
     def observations(self, event_type: EventType, tasks: NDArray[np.intp]) -> Events:
         """One event per given task."""
@@ -92,14 +93,14 @@ class Tasks:
 
     def last_sightings(self, event_type: EventType) -> Events:
         """One per face of a live process, at the last sample that shows it."""
-        return self.observations(event_type, self._told(self._near[: len(self._live)][np.roll(self._begins, -1)]))
+        return self.observations(event_type, self._new(self._near[: len(self._live)][np.roll(self._begins, -1)]))
 
     def sightings(self, event_type: EventType) -> Events:
         """One per exited process, at its exit, and per face of a live one, at the first sample that shows it.
 
         A face is what a process looks like while its start, name, arguments, ids and parent stay as they are.
         """
-        begun = self._told(self._near[: len(self._live)][self._begins])
+        begun = self._new(self._near[: len(self._live)][self._begins])
         tasks = np.concatenate([np.sort(begun), self.exited])
         is_exit = self._gen["state"][tasks] == _EXITED
         exit_second = np.where(is_exit, self._exit_seconds(tasks), 0)
@@ -121,19 +122,19 @@ class Tasks:
         }
         return Events(event_type, columns, self._facts)
 
-    def _told(self, tasks: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _new(self, tasks: NDArray[np.intp]) -> NDArray[np.intp]:
         """Those of some tasks of which nothing was told before."""
-        return tasks[tasks >= len(self._known.row)]
+        return tasks[tasks >= len(self._before.row)]
 
     def _rows(self, same: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """The number of each task's row of facts, and the tasks of which new ones are made, in their order.
 
         `same` tells, in the order of `_near`, which repeat the one before.
         """
-        heads, known = self._near[~same], len(self._known.row)
-        is_new = heads >= known
-        rows = self._known.rows + np.cumsum(is_new) - 1
-        rows[~is_new] = self._known.row[heads[~is_new]]
+        heads = self._near[~same]
+        is_new = heads >= len(self._before.row)
+        rows = self._before.rows + np.cumsum(is_new) - 1
+        rows[~is_new] = self._before.row[heads[~is_new]]
         row = np.full(len(self._pid), -1)
         row[self._near] = rows[np.cumsum(~same) - 1]
         return row, heads[is_new]
@@ -245,7 +246,7 @@ class Tasks:
             "effective_username": np.where(exited, UNKNOWN, self._texts.looked_up(euid, users)),
             "state": self._texts.looked_up(gen["state"][tasks], _STATES),
         }
-        return Facts(columns, texts, self._texts.values, {"face_row": face_row[tasks]}, self._known.rows)
+        return Facts(columns, texts, self._texts.values, {"face_row": face_row[tasks]}, self._before.rows)
 
     def _owners(self) -> NDArray[np.intp]:
         """The task with which the face of each one's process begins; shape (n,)."""
