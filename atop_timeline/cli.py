@@ -4,6 +4,7 @@ What takes time to import is imported where it is used: `--help` is asked for of
 """
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -69,8 +70,11 @@ def _run(options: argparse.Namespace) -> bool:
     if options.show:
         options.show()
         return True
+    gc.disable()  # there is no garbage yet
     from atop_timeline import command  # noqa: PLC0415  heavy
 
+    gc.freeze()  # nor will any of that be
+    gc.enable()
     return (command.show if options.list else command.run)(options)
 
 
