@@ -13,6 +13,8 @@ MIB = 1 << 20
 SECTOR = 512
 
 _TOOLS = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+_OTHER_NAMES = {"7z": "7zz"}
+"""What a tool is called where it does not have its name: Debian's updates of 7zip have one of its programs only."""
 
 
 def run(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> None:
@@ -22,7 +24,8 @@ def run(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str
 
 def printed(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
     """Run it likewise; what it prints."""
-    command = shutil.which(tool, path=_TOOLS)
+    names = (tool, _OTHER_NAMES.get(tool, tool))
+    command = next(filter(None, (shutil.which(name, path=_TOOLS) for name in names)), None)
     if command is None:
         pytest.skip(f"{tool} is not installed")
     done = subprocess.run(
