@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -23,17 +24,13 @@ def in_order(begin: Callable[[_Item], _Result], items: Iterable[_Item], ahead: i
 def one_ahead(items: Iterator[_Item], is_large: Callable[[_Item], bool]) -> Iterator[_Item]:
     """The same items, none of them None, each made by another thread while one that is not large is looked at."""
     with ThreadPoolExecutor(1) as executor:
-        future = executor.submit(next, items, None)
-        while (item := future.result()) is not None:
-            del future  # it has the item
-            if is_large(item):
-                yield item
-                del item
-                future = executor.submit(next, items, None)
-            else:
-                future = executor.submit(next, items, None)
-                yield item
-                del item
+        begin = partial(executor.submit, next, items, None)
+        future: Future[_Item | None] | None = begin()
+        while future and (item := future.result()) is not None:
+            future = None if is_large(item) else begin()
+            yield item
+            del item
+            future = future or begin()
 
 
 def by_threads(function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:

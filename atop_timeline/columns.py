@@ -79,9 +79,8 @@ class Columns:
         if not len(keys["rank"]):
             return None
         columns = _referred(self._store, self._all_made(window), keys["made"])
-        for key, level, *others in (("sample_id", Level.ORIGIN, Level.LOG), ("accuracy", Level.ACCURACY)):
-            names = self._of(self._types[0], level, *others)
-            shared = f"SELECT key{listed(names)} FROM {SOURCES[level]} ORDER BY 1"
+        for levels, key in (((Level.ORIGIN, Level.LOG), "sample_id"), ((Level.ACCURACY,), "accuracy")):
+            shared = f"SELECT key{listed(self._of(self._types[0], *levels))} FROM {SOURCES[levels[0]]} ORDER BY 1"
             columns |= _referred(self._store, shared, keys[key])
         return struct({"rank": keys["rank"], "time_us": keys["time_us"]} | columns)
 

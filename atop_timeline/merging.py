@@ -16,7 +16,7 @@ from atop_timeline import plugins
 from atop_timeline.errors import EvidenceError
 from atop_timeline.events import ACCURACY, Events, EventType, Facts
 from atop_timeline.lines import EARLY, LATE
-from atop_timeline.logs import SAMPLE, SAMPLE_BITS, SAMPLE_DIGEST
+from atop_timeline.logs import LOG_COLUMNS, SAMPLE, SAMPLE_BITS, SAMPLE_DIGEST
 from atop_timeline.parquet import KIND, Contents, check_whole, contents, errors_of, linked
 from atop_timeline.profiles import profile
 from atop_timeline.store import DEFAULT_ROOM, Questions, Room, literal, quoted
@@ -25,8 +25,7 @@ from atop_timeline.timeline import ALL_TIME, Timeline
 
 _LEAST = "standard"  # the smallest profile that has what messages tell
 _ROWS_TOGETHER = 1 << 16
-_LOG = ("hostname", "evidence", "volume", "filename", "inode", "allocation", "atop_version")
-_SAMPLE = (*_LOG, "sample_time", "sample_interval", "offset", "caveat", SAMPLE_DIGEST)
+_SAMPLE = (*LOG_COLUMNS, "sample_time", "sample_interval", "offset", "caveat", SAMPLE_DIGEST)
 _PLACE = ("evidence", "volume", "filename", "inode", "allocation", "offset")
 
 _PLACED = f"""
@@ -42,7 +41,7 @@ repeated AS (
     QUALIFY min(file) OVER (PARTITION BY {KIND}, {SAMPLE_DIGEST}, whole) < file
 ),
 told AS (
-    SELECT file, file_row_number, hash({", ".join(map(quoted, _LOG))}) AS log,
+    SELECT file, file_row_number, hash({", ".join(map(quoted, LOG_COLUMNS))}) AS log,
         hash({", ".join(map(quoted, _SAMPLE))}) AS sample
     FROM merging ANTI JOIN repeated USING (file, file_row_number)
 ),
@@ -60,7 +59,7 @@ FROM begun WINDOW each AS (ORDER BY file, file_row_number)
 
 _LOGS = f"""
 INSERT INTO logs BY NAME
-SELECT sample_id >> {SAMPLE_BITS} AS log_id, {", ".join(_LOG)},
+SELECT sample_id >> {SAMPLE_BITS} AS log_id, {", ".join(LOG_COLUMNS)},
     CASE WHEN volume = '' AND parse_filename(evidence) = filename THEN '' ELSE evidence END AS disk
 FROM merging JOIN placed USING (file, file_row_number) WHERE is_log = 1
 """

@@ -103,7 +103,7 @@ class Timeline:
 
     def insert(self, log_id: int, events: Events) -> None:
         """Events of one log; its samples are inserted likewise."""
-        table, facts = (self._events.get(events.event_type.name), self._facts.get(events.event_type.facts))
+        table, facts = self._events.get(events.event_type.name), self._facts.get(events.event_type.facts)
         base = facts.insert(events.facts, log_id) if facts and events.facts else 0  # others may refer to them
         if table is None or not len(events.columns["time_us"]):
             return

@@ -16,9 +16,9 @@ from atop_timeline.extraction import extract
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import RawLog
 from atop_timeline.timeline import ALL_TIME, Timeline
+from tests.rawlogs import NAMES
 
 LOGS = Path(__file__).parents[1] / "test_data" / "logs"
-NAMES = sorted(path.parent.name for path in LOGS.glob("*/atop_raw"))
 ALL_TYPES = ("starts", "exits", "observations", "threads")
 PROCESS_TYPES = [each.name for each in plugins.parsers()["process"].event_types]
 FORMATS = sorted(plugins.formatters())

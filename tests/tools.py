@@ -24,8 +24,7 @@ def run(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str
 
 def printed(tool: str, *arguments: object, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
     """Run it likewise; what it prints."""
-    names = (tool, _OTHER_NAMES.get(tool, tool))
-    command = next(filter(None, (shutil.which(name, path=_TOOLS) for name in names)), None)
+    command = shutil.which(tool, path=_TOOLS) or shutil.which(_OTHER_NAMES.get(tool, tool), path=_TOOLS)
     if command is None:
         pytest.skip(f"{tool} is not installed")
     done = subprocess.run(
