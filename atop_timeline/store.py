@@ -81,15 +81,10 @@ class Store:
                 "memory_limit": f"{self._memory // 2}B",
                 "temp_directory": str(self.directory / "spilled"),
                 "threads": 1,
-                "force_compression": "rle",  # the quickest to write; three times the size of the best
             }
         )
         self._own = threading.local()
         self._own.connection = self._database
-        path = literal(str(self.directory / "store.duckdb"))
-        self.execute(f"ATTACH {path} AS store (RECOVERY_MODE no_wal_writes)")  # nobody opens it again
-        self.execute("USE store")
-        self.execute("PRAGMA disable_checkpoint_on_shutdown")
 
     def close(self) -> None:
         """Removes the database."""
@@ -132,7 +127,6 @@ class Store:
         """Of this thread."""
         if not hasattr(self._own, "connection"):
             self._own.connection = self._database.cursor()
-            self._own.connection.execute("USE store")
         connection: duckdb.DuckDBPyConnection = self._own.connection
         return connection
 

@@ -97,7 +97,7 @@ def test_what_memory_does_not_hold_lies_in_the_folder_and_goes_with_it(tmp_path:
     store = Store(Room(500_000_000, str(tmp_path)))
     store.execute("CREATE TEMP TABLE large AS SELECT md5(range::VARCHAR) FROM range(4000000)")
     files = {each.relative_to(store.directory).parts[0] for each in tmp_path.rglob("*") if each.is_file()}
-    assert (store.directory.parent, files) == (tmp_path, {"lock", "spilled", "store.duckdb"})
+    assert (store.directory.parent, files) == (tmp_path, {"lock", "spilled"})
     store.close()
     assert list(tmp_path.iterdir()) == []
 
