@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atop_timeline.distinct import Distinct
 from atop_timeline.header import Header
 from atop_timeline.record import Remark, Sample, TornError, inflate
 
-_BLOCK_BYTES = 1 << 26
+_BLOCK_BYTES = 1 << 25
+_BLOCK_TASKS = 1 << 17
 _STREAM_BYTES = 1 << 24
 _BLOCK_SAMPLES = 4096
 _KEPT_BYTES = 31 << 20
@@ -22,9 +24,11 @@ class Samples:
     """Consecutive samples of one log behind one header.
 
     `first` is the number of the first in its log; `records`, `offsets`, `digests`, `caveats` and `parts`
-    (which are not whole) have one entry per sample, `tasks` and `sample` (each task's sample, as an index into
-    these) one per task. `systems`, `cgroups` and `pids` are the samples' further streams, for whoever inflates
-    them, and keeps in `remarks` what is wrong with one.
+    (which are not whole) have one entry per sample. Most tasks repeat, byte for byte, what a sample before had of
+    them: `tasks` has each such structure once, shape (d,). `which` and `sample` have one entry per task of a sample,
+    shape (n,): its structure, as an index into `tasks`, and its sample, as an index into the others. `systems`,
+    `cgroups` and `pids` are the samples' further streams, for whoever inflates them, and keeps in `remarks` what is
+    wrong with one.
 
     `going_on` are the same behind the last sample of the block before, for whoever compares samples; None where that
     is not there. If it is, `kept` has what parsers kept there, by their names, when they saw the block before.
@@ -39,6 +43,7 @@ class Samples:
     caveats: list[str]
     parts: NDArray[np.bool_]
     tasks: NDArray[np.void]
+    which: NDArray[np.intp]
     sample: NDArray[np.int64]
     systems: list[bytes]
     cgroups: list[bytes]
@@ -89,19 +94,21 @@ def blocks_of(samples: Iterable[Sample], users: Mapping[int, str]) -> Iterator[S
 
 
 class _Block:
-    """Samples that gather in one buffer, behind the last one of those before, if that is there; `count` are new."""
+    """Samples that gather, behind the last one of those before, if that is there; `count` are new."""
 
     def __init__(self, users: Mapping[int, str]) -> None:
         self.count = 0
         self._users = users
         self._first = 0
-        self._buffer = np.empty(_BLOCK_BYTES, np.uint8)
+        self._distinct = Distinct(_BLOCK_BYTES)
         self._begin()
 
     def _begin(self, *before: Sample) -> None:
         self._first, self.count = self._first + self.count, 0
         self._gathered: list[Sample] = []
-        self._size = self._others = 0
+        self._which: list[NDArray[np.intp]] = []
+        self._tasks = self._others = 0
+        self._distinct.clear()
         for each in before:
             self._place(each)
         if not before:
@@ -111,7 +118,8 @@ class _Block:
         """Whether a further sample may be with those that are there."""
         return (
             sample.header is self._gathered[0].header
-            and self._size + sample.tasks.nbytes <= _BLOCK_BYTES
+            and self._distinct.has_room_for(sample.tasks)
+            and self._tasks + len(sample.tasks) <= _BLOCK_TASKS
             and self._others <= _STREAM_BYTES
             and self.count < _BLOCK_SAMPLES
         )
@@ -127,37 +135,42 @@ class _Block:
     def samples(self) -> Samples:
         """Those that are there."""
         before = len(self._gathered) - self.count
-        tasks, begin = self._buffer[: self._size], sum(each.tasks.nbytes for each in self._gathered[:before])
-        found = _samples(self._users, self._first, self._gathered[before:], tasks[begin:])
+        found = self._from(before)
         if not before:
             return replace(found, kept=self._kept)
-        going_on = _samples(self._users, self._first - before, self._gathered, tasks)
-        return replace(found, kept=self._kept, going_on=replace(going_on, remarks=found.remarks))
+        return replace(found, kept=self._kept, going_on=replace(self._from(0), remarks=found.remarks))
 
     def go_on(self) -> None:
         """Begins a further block, when nobody needs this one any more."""
-        last = self._gathered[-1]
-        self._begin(*([last] if last.tasks.nbytes * _LEAST_PER_BLOCK <= _BLOCK_BYTES else []))
+        last, which = self._gathered[-1], self._which[-1]
+        tasks = self._distinct.tasks(last.header.layout.tstat).take(which)
+        self._begin(*([replace(last, tasks=tasks)] if tasks.nbytes * _LEAST_PER_BLOCK <= _BLOCK_BYTES else []))
 
     def alone(self, sample: Sample) -> Samples:
         """A sample that is too large for a block, where no new ones are there."""
         self._begin()
         self.count = 1
-        found = _samples(self._users, self._first, [sample], sample.tasks.view(np.uint8))
+        found = _samples(self._users, self._first, [sample], sample.tasks, [np.arange(len(sample.tasks))])
         self._begin()
         return found
 
     def _place(self, sample: Sample) -> None:
-        """Has the tasks of a sample behind those that are there."""
-        end = self._size + sample.tasks.nbytes
-        self._buffer[self._size : end] = sample.tasks.view(np.uint8)
-        tasks = self._buffer[self._size : end].view(sample.header.layout.tstat)
-        self._gathered.append(replace(sample, tasks=tasks))
-        self._size = end
+        """Has a sample behind those that are there."""
+        self._which.append(self._distinct.add(sample.tasks))
+        self._gathered.append(replace(sample, tasks=np.empty(0, sample.tasks.dtype)))
+        self._tasks += len(sample.tasks)
+
+    def _from(self, begin: int) -> Samples:
+        """The samples from one of those that are there on."""
+        first = self._first + self.count - len(self._gathered) + begin
+        tasks = self._distinct.tasks(self._gathered[0].header.layout.tstat)
+        return _samples(self._users, first, self._gathered[begin:], tasks, self._which[begin:])
 
 
-def _samples(users: Mapping[int, str], first: int, samples: list[Sample], tasks: NDArray[np.uint8]) -> Samples:
-    header, counts = samples[0].header, [len(sample.tasks) for sample in samples]
+def _samples(
+    users: Mapping[int, str], first: int, samples: list[Sample], tasks: NDArray[np.void], which: list[NDArray[np.intp]]
+) -> Samples:
+    header = samples[0].header
     return Samples(
         header,
         users,
@@ -167,8 +180,9 @@ def _samples(users: Mapping[int, str], first: int, samples: list[Sample], tasks:
         [sample.digest for sample in samples],
         ["; ".join(filter(None, (header.caveat, sample.caveat))) for sample in samples],
         np.array([not sample.whole for sample in samples]),
-        tasks.view(header.layout.tstat),
-        np.repeat(np.arange(len(samples)), counts),
+        tasks,
+        np.concatenate(which),
+        np.repeat(np.arange(len(samples)), [len(each) for each in which]),
         [sample.system for sample in samples],
         [sample.cgroups for sample in samples],
         [sample.pids for sample in samples],

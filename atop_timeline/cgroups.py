@@ -97,20 +97,20 @@ def read(cstat: np.dtype[np.void], record: np.void, cgroups: bytes, pids: bytes,
 
 def memberships(samples: Samples, texts: Texts) -> Memberships:
     """To which cgroup each task belongs; the paths are added to the texts."""
-    kind = np.full(len(samples.tasks), -1)
+    kind = np.full(len(samples.which), -1)
     known: _Known = {}
     bounds = np.searchsorted(samples.sample, np.arange(len(samples.records) + 1))
     for number, (begin, end) in enumerate(pairwise(bounds.tolist())):
         cgroups = of_sample(samples, number)
         if cgroups is not None and len(cgroups.pids):
-            group = cgroups.holding(_process_ids(samples.tasks["gen"][begin:end]))
+            group = cgroups.holding(_process_ids(samples.tasks["gen"], samples.which[begin:end]))
             kind[begin:end] = _kinds(cgroups, group, known)
     paths = np.array([texts.number(decode(path)) for path, _ in known], np.int64)
     return Memberships(kind, paths, np.array([limits for _, limits in known], np.int64).reshape(-1, len(LIMITS)))
 
 
-def _process_ids(gen: NDArray[np.void]) -> NDArray[np.int64]:
-    return np.where(gen["isproc"] != 0, gen["pid"], gen["tgid"]).astype(np.int64)
+def _process_ids(gen: NDArray[np.void], which: NDArray[np.intp]) -> NDArray[np.int64]:
+    return np.where(gen["isproc"][which] != 0, gen["pid"][which], gen["tgid"][which]).astype(np.int64)
 
 
 def _kinds(cgroups: Cgroups, group: NDArray[np.intp], known: _Known) -> NDArray[np.int64]:

@@ -34,7 +34,6 @@ _FACE = {
 }
 _UNSIGNED = 0xFFFFFFFF
 _MANTISSA_BITS = 24
-_CACHED_TASKS = 512  # about as many as a processor keeps at hand
 
 
 class Known(NamedTuple):
@@ -65,12 +64,13 @@ class Tasks:
         self._samples = samples
         self._before = before
         self._gen = samples.tasks["gen"]
+        self._which = samples.which
         self._first = np.searchsorted(samples.sample, np.arange(len(samples.records)))
-        self._pid = self._gen["pid"].astype(np.int64)
-        self._btime = _seconds(self._gen["btime"])
-        is_exit = self._gen["state"] == _EXITED
+        self._pid = self._gen["pid"].astype(np.int64)[self._which]
+        self._btime = _seconds(self._gen["btime"])[self._which]
+        is_exit = (self._gen["state"] == _EXITED)[self._which]
         isproc = tstat.field(samples.tasks, "gen.isproc")
-        is_process = np.full(len(is_exit), True) if isproc is None else isproc != 0  # noqa: FBT003  1.26: all are
+        is_process = np.ones(len(is_exit), np.bool_) if isproc is None else (isproc != 0)[self._which]  # 1.26: all are
         self._live = np.flatnonzero(is_process & ~is_exit)
         self._threads = np.flatnonzero(~is_process & ~is_exit & threads)
         parts = (self._live, np.flatnonzero(is_exit), self._threads)
@@ -102,7 +102,8 @@ class Tasks:
         """
         begun = self._new(self._near[: len(self._live)][self._begins])
         tasks = np.concatenate([np.sort(begun), self.exited])
-        is_exit = self._gen["state"][tasks] == _EXITED
+        state, excode = self._field("state", tasks), self._field("excode", tasks)
+        is_exit = state == _EXITED
         exit_second = np.where(is_exit, self._exit_seconds(tasks), 0)
         error = self._exit_error(tasks)
         columns = self._keys(tasks) | {
@@ -110,17 +111,22 @@ class Tasks:
             "early_s": np.ma.masked_array(error, is_exit & (exit_second == 0)),
             "late_s": error,
             "pid": self._pid[tasks],
-            "ppid": self._gen["ppid"][tasks],
+            "ppid": self._field("ppid", tasks),
             "btime": self._btime[tasks],
             "btime_tolerance": np.full(len(tasks), 2 if self._samples.header.version < (2, 0) else 1),
             "is_boot": (self._samples.records["flags"][self._samples.sample[tasks]] & BOOT) != 0,
             "is_exit": is_exit,
-            "is_zombie": self._gen["state"][tasks] == _ZOMBIE,
-            "is_new": self._gen["excode"][tasks] < 0,
-            "elaps": self._gen["elaps"][tasks].astype(np.int64),
-            "wait_status": _wait_status(self._gen["excode"][tasks]),
+            "is_zombie": state == _ZOMBIE,
+            "is_new": excode < 0,
+            "elaps": self._field("elaps", tasks).astype(np.int64),
+            "wait_status": _wait_status(excode),
         }
         return Events(event_type, columns, self._facts)
+
+    def _field(self, name: str, tasks: NDArray[np.intp]) -> NDArray[Any]:
+        """What some tasks have in a field of `gen`."""
+        values: NDArray[Any] = self._gen[name][self._which[tasks]]
+        return values
 
     def _new(self, tasks: NDArray[np.intp]) -> NDArray[np.intp]:
         """Those of some tasks of which nothing was told before."""
@@ -160,8 +166,8 @@ class Tasks:
     def _with_parents(self, begins: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The same, and where the face of the parent begins."""
         live = self._near[: len(begins)]
-        begun = np.sort(self._places(live[begins], self._pid))
-        parents = self._places(live, self._gen["ppid"])
+        begun = np.sort(self._places(live[begins], self._pid[live[begins]]))
+        parents = self._places(live, self._field("ppid", live))
         is_new: NDArray[np.bool_] = begun.take(np.searchsorted(begun, parents), mode="clip") == parents
         return begins | is_new
 
@@ -174,63 +180,55 @@ class Tasks:
     def _is_same_face(self, tasks: NDArray[np.intp], before: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which live processes look as other tasks do, in the sample before; what atop has as new does not."""
         same = self._samples.sample[tasks] - self._samples.sample[before] == 1
-        same &= (self._pid[tasks] == self._pid[before]) & (self._gen["excode"][tasks] >= 0)
+        same &= (self._pid[tasks] == self._pid[before]) & (self._field("excode", tasks) >= 0)
         same &= self._btime[tasks] == self._btime[before]
         same &= self._cgroups.path(tasks) == self._cgroups.path(before)
         for name in _FACE & set(self._gen.dtype.names or ()):
-            values = self._gen[name]
-            same &= values[tasks] == values[before]
+            same &= self._field(name, tasks) == self._field(name, before)
         looks_same: NDArray[np.bool_] = same
         return looks_same
 
     def _processes(self, tasks: NDArray[np.intp], pids: NDArray[np.int32]) -> NDArray[np.intp]:
-        """The live processes that have these tasks' `pids` in their samples; -1 where there is none."""
+        """The live processes of these `pids`, one for each of some tasks, in their samples; -1 where there is none."""
         if not len(tasks) or not len(self._live):
             return np.full(len(tasks), -1)
-        keys = self._places(self._live, self._pid)
+        keys = self._places(self._live, self._pid[self._live])
         order = np.argsort(keys, kind="stable")
         wanted = self._places(tasks, pids)
         place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
         return np.where(keys[order][place] == wanted, self._live[order][place], -1)
 
     def _places(self, tasks: NDArray[np.intp], pids: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Numbers for the `pids` of some tasks in their samples."""
-        return self._samples.sample[tasks] << 32 | pids[tasks].astype(np.int64) & _UNSIGNED
+        """Numbers for these `pids`, one for each of some tasks, in their samples."""
+        return self._samples.sample[tasks] << 32 | pids.astype(np.int64) & _UNSIGNED
 
     def _repeats(self) -> NDArray[np.bool_]:
         """Which tasks, in the order of `_near`, are what the sample before had, with all bytes, interval and flags."""
         near, records = self._near, self._samples.records
-        same = _same_as_before(self._pid[near]) & _same_as_before(self._cgroups.kind[near])
+        same = _same_as_before(self._which[near]) & _same_as_before(self._cgroups.kind[near])
         same[1:] &= np.diff(self._samples.sample[near]) == 1
         for name in ("interval", "flags"):
             same &= _same_as_before(records[name][self._samples.sample[near]])
         inactive = tstat.field(self._samples.tasks, "gen.wasinactive")
         if inactive is not None:
-            same &= inactive[near] != 0
-        tasks = self._samples.tasks.view(np.dtype((np.void, self._samples.tasks.itemsize)))
-        word = np.dtype(np.uint32 if tasks.itemsize % 8 else np.uint64)
-        for begin in range(1, len(near), _CACHED_TASKS):
-            some = slice(begin, begin + _CACHED_TASKS)
-            if same[some].any():
-                raw = tasks.take(near[begin - 1 : some.stop]).view(word).reshape(-1, tasks.itemsize // word.itemsize)
-                same[some] &= (raw[1:] == raw[:-1]).all(axis=1)
+            same &= (inactive != 0)[self._which[near]]
         return same
 
     def _made(self, tasks: NDArray[np.intp], face_row: NDArray[np.int64]) -> Facts:
         """The facts of some tasks."""
-        gen, exited = self._gen, self._gen["state"][tasks] == _EXITED
-        uid, euid = _unsigned(gen["ruid"][tasks]), _unsigned(gen["euid"][tasks])
-        ids = {name: _unsigned(gen[name][tasks]) for name in ("suid", "fsuid", "egid", "sgid", "fsgid")}
+        exited = self._field("state", tasks) == _EXITED
+        uid, euid = _unsigned(self._field("ruid", tasks)), _unsigned(self._field("euid", tasks))
+        ids = {name: _unsigned(self._field(name, tasks)) for name in ("suid", "fsuid", "egid", "sgid", "fsgid")}
         ids |= {"euid": euid} | tstat.columns(self._samples, tasks, tstat.OPENVZ)
         isproc = tstat.field(self._samples.tasks, "gen.isproc")
         columns = {
             "pid": self._pid[tasks],
-            "tgid": self._pid[tasks] if isproc is None else gen["tgid"][tasks],
-            "ppid": gen["ppid"][tasks],
+            "tgid": self._pid[tasks] if isproc is None else self._field("tgid", tasks),
+            "ppid": self._field("ppid", tasks),
             "uid": uid,
-            "gid": _unsigned(gen["rgid"][tasks]),
-            "is_process": np.full(len(tasks), 1) != 0 if isproc is None else isproc[tasks] != 0,
-            "is_new": gen["excode"][tasks] < 0,
+            "gid": _unsigned(self._field("rgid", tasks)),
+            "is_process": np.full(len(tasks), 1) != 0 if isproc is None else (isproc != 0)[self._which[tasks]],
+            "is_new": self._field("excode", tasks) < 0,
             **{name: np.ma.masked_array(values, exited) for name, values in ids.items()},
             **self._observed(tasks),
             **self._results(tasks, exited),
@@ -244,7 +242,7 @@ class Tasks:
             "executable": self._texts.derived(texts["command_line"], _executable),
             "username": self._texts.looked_up(uid, users),
             "effective_username": np.where(exited, UNKNOWN, self._texts.looked_up(euid, users)),
-            "state": self._texts.looked_up(gen["state"][tasks], _STATES),
+            "state": self._texts.looked_up(self._field("state", tasks), _STATES),
         }
         return Facts(columns, texts, self._texts.values, {"face_row": face_row[tasks]}, self._before.rows)
 
@@ -252,7 +250,7 @@ class Tasks:
         """The task with which the face of each one's process begins; shape (n,)."""
         faces = self._faces(self._begins)
         if len(self._threads):
-            processes = self._processes(self._threads, self._gen["tgid"])
+            processes = self._processes(self._threads, self._field("tgid", self._threads))
             faces[self._threads] = np.where(processes < 0, self._threads, faces[processes])
         return faces
 
@@ -265,14 +263,14 @@ class Tasks:
             columns["cpu_percent"] = np.round(cpu * 100 / seconds, 2)
         inactive = tstat.field(self._samples.tasks, "gen.wasinactive")
         if inactive is not None:
-            columns["was_inactive"] = inactive[tasks] != 0
+            columns["was_inactive"] = (inactive != 0)[self._which[tasks]]
         return columns
 
     def _results(self, tasks: NDArray[np.intp], exited: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
         """What an exit record says of the end; unknown of the living."""
-        status = _wait_status(self._gen["excode"][tasks])
+        status = _wait_status(self._field("excode", tasks))
         signal = status & 0x7F
-        duration = self._gen["elaps"][tasks] / HERTZ
+        duration = self._field("elaps", tasks) / HERTZ
         return {
             "exit_code": np.ma.masked_array(status >> 8 & 0xFF, ~exited | (signal != 0)),
             "signal": np.ma.masked_array(signal, ~exited | (signal == 0)),
@@ -288,19 +286,19 @@ class Tasks:
 
         Exact, since the kernel made ac_btime by taking the whole seconds of ac_etime off (acct(5), acct_v3).
         """
-        lived = self._gen["elaps"][tasks].astype(np.int64) // HERTZ
+        lived = self._field("elaps", tasks).astype(np.int64) // HERTZ
         return np.where(self._btime[tasks] > 0, _seconds(self._btime[tasks] + lived), 0)
 
     def _exit_error(self, tasks: NDArray[np.intp]) -> NDArray[np.int64]:
         """By how many seconds an exit may be off: ac_etime is a float, exact to 2**24 ticks, then coarser."""
-        _, bits = np.frexp(self._gen["elaps"][tasks].astype(np.float64))
+        _, bits = np.frexp(self._field("elaps", tasks).astype(np.float64))
         step = np.exp2(bits - float(_MANTISSA_BITS)) / HERTZ
         return np.where(bits > _MANTISSA_BITS, np.ceil(step), 0).astype(np.int64)
 
     def _text(self, source: str, tasks: NDArray[np.intp]) -> NDArray[np.int64]:
         """The numbers of a text of some tasks; unknown where the layout has none."""
         raw = tstat.field(self._samples.tasks, source)
-        return np.full(len(tasks), UNKNOWN) if raw is None else self._texts.decoded(raw[tasks])
+        return np.full(len(tasks), UNKNOWN) if raw is None else self._texts.decoded(raw[self._which[tasks]])
 
 
 def _same_as_before(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -120,17 +120,18 @@ def _skipped(records: NDArray[np.void]) -> NDArray[Any]:
 
 
 def _starts(samples: Samples) -> dict[str, NDArray[Any]]:
-    gen = samples.tasks["gen"]
+    gen, which = samples.tasks["gen"], samples.which
     isproc = tstat.field(samples.tasks, "gen.isproc")
     btime = gen["btime"].astype(np.int64)
-    live = (gen["state"] != _EXITED) & (btime > 0) & (btime <= LAST_SECOND) & ~samples.parts[samples.sample]
+    live = (gen["state"] != _EXITED) & (btime > 0) & (btime <= LAST_SECOND)
     if isproc is not None:
         live &= isproc != 0
+    started, there = btime[which], live[which] & ~samples.parts[samples.sample]
     return {
-        "newest_start": _of_each(samples, np.maximum, btime, live),
-        "newest_new": _of_each(samples, np.maximum, btime, live & (gen["excode"] < 0)),
-        "oldest_start": _of_each(samples, np.minimum, btime, live),
-        "init_start": _of_each(samples, np.minimum, btime, live & (gen["pid"] == _INIT)),
+        "newest_start": _of_each(samples, np.maximum, started, there),
+        "newest_new": _of_each(samples, np.maximum, started, there & (gen["excode"] < 0)[which]),
+        "oldest_start": _of_each(samples, np.minimum, started, there),
+        "init_start": _of_each(samples, np.minimum, started, there & (gen["pid"] == _INIT)[which]),
     }
 
 

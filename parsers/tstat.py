@@ -157,7 +157,7 @@ OBSERVED = (
 
 
 def field(tasks: NDArray[np.void], *sources: str) -> NDArray[Any] | None:
-    """A field such as `mem.rmem` of each task; the first that the layout has, None where it has none."""
+    """A field such as `mem.rmem` of each structure; the first that the layout has, None where it has none."""
     for source in sources:
         struct, name = source.split(".")
         if struct in (tasks.dtype.names or ()) and name in (tasks.dtype[struct].names or ()):
@@ -176,7 +176,7 @@ def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> 
         if each.given not in given:
             given[each.given] = _given(each.given, block, rows)
         if given[each.given].any():
-            values = source[rows]
+            values = source[block.which[rows]]
             known = given[each.given] & _holds(each.given, values)
             if known.all():
                 found[each.column.name] = _scaled(each, values)
@@ -201,13 +201,13 @@ def _given(given: Given, block: Samples, rows: NDArray[np.intp]) -> NDArray[np.b
     known: NDArray[np.bool_] = np.array(True)  # noqa: FBT003  an array's value
     match given:
         case Given.LIMIT:
-            known = _flagged(block, rows, record.CGROUPS) & (block.tasks["gen"]["isproc"][rows] != 0)
+            known = _flagged(block, rows, record.CGROUPS) & (block.tasks["gen"]["isproc"] != 0)[block.which[rows]]
         case Given.IO:
             known = _flagged(block, rows, record.IO_STATISTICS) | _io_told_by_header(block)
         case Given.NET:
             known = _flagged(block, rows, record.NETATOP) | _net_told_by_header(block)
         case Given.GPU:
-            used = np.isin(block.tasks["gpu"]["state"][rows], _GPU_USERS)
+            used = np.isin(block.tasks["gpu"]["state"], _GPU_USERS)[block.which[rows]]
             known = _flagged(block, rows, record.GPU_STATISTICS) & used
     return known
 

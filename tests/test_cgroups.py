@@ -119,7 +119,7 @@ def test_processes_are_where_atop_prints_them(folder: str) -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_thread_is_where_its_process_is(folder: str) -> None:
     for block in blocks(rawlogs.raw(folder)):
-        gen, found = block.tasks["gen"], told(block)
+        gen, found = block.tasks["gen"][block.which], told(block)
         keys = list(zip(block.sample.tolist(), gen["tgid"].tolist(), strict=True))
         live = (gen["isproc"] != 0) & (gen["state"] != ord("E"))
         places = {keys[each]: found[each] for each in np.flatnonzero(live)}

@@ -46,10 +46,10 @@ class BusyParser:
     staging = ()
 
     def parse(self, samples, wanted):
-        ticks = samples.tasks["cpu"]["utime"] + samples.tasks["cpu"]["stime"]
+        ticks = (samples.tasks["cpu"]["utime"] + samples.tasks["cpu"]["stime"])[samples.which]
         count = len(samples.records)
         most = [np.flatnonzero(samples.sample == n)[ticks[samples.sample == n].argmax()] for n in range(count)]
-        gen, texts = samples.tasks["gen"][most], Texts()
+        gen, texts = samples.tasks["gen"][samples.which[most]], Texts()
         names = {"process": texts.decoded(gen["name"])}
         columns = {
             "time_us": samples.records["curtime"].astype(np.int64) * 1_000_000,

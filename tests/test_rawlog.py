@@ -277,7 +277,7 @@ def of_blocks(log: RawLog) -> Iterator[tuple[object, ...]]:
         ends = np.searchsorted(block.sample, np.arange(len(block.records)), "right")
         for index, (begin, end) in enumerate(pairwise([0, *ends])):
             number, offset, digest = block.first + index, block.offsets[index], block.digests[index]
-            yield number, offset, digest, str(block.records[index]), block.tasks[begin:end].tobytes()
+            yield number, offset, digest, str(block.records[index]), block.tasks.take(block.which[begin:end]).tobytes()
 
 
 @pytest.mark.skipif(shutil.which("atopconvert") is None, reason="atopconvert is not installed")

@@ -82,7 +82,7 @@ def _by_blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
     for block in RawLog(io.BytesIO(data)).blocks():
         ends = np.searchsorted(block.sample, np.arange(len(block.records)), "right").tolist()
         for offset, begin, end in zip(block.offsets.tolist(), [0, *ends], ends, strict=False):
-            yield offset, block.tasks[begin:end].tobytes()
+            yield offset, block.tasks.take(block.which[begin:end]).tobytes()
 
 
 def controls(text: str) -> set[str]:
