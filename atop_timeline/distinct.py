@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PLACES = 1 << 18  # for tasks: of those that share one, the last is found again
-_CACHED_TASKS = 512  # about as many as a processor keeps at hand
+_CACHED_TASKS = 1024  # about as many as a processor keeps at hand
 _NEW = -1
 
 
@@ -32,7 +32,8 @@ class Distinct:
         which: NDArray[np.intp] = self._latest[places].astype(np.intp)
         for begin in range(0, len(tasks), _CACHED_TASKS):
             some = slice(begin, begin + _CACHED_TASKS)
-            which[some][(there.take(which[some], axis=0) != given[some]).any(axis=1)] = _NEW
+            differs = np.flatnonzero(there.take(which[some], axis=0) != given[some])
+            which[some][differs // given.shape[1]] = _NEW
         new = np.flatnonzero(which == _NEW)
         end = self.count + len(new)
         which[new] = np.arange(self.count, end)

@@ -81,6 +81,7 @@ class Store:
                 "memory_limit": f"{self._memory // 2}B",
                 "temp_directory": str(self.directory / "spilled"),
                 "threads": 1,
+                "checkpoint_threshold": "1TB",  # there is nothing to keep: it would only write all tables anew
             }
         )
         self._own = threading.local()
