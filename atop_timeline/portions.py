@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from atop_timeline.events import Facts
 
-_FACTS_BYTES = 80_000_000
+_FACTS_BYTES = 40_000_000
 _WINDOW_BYTES = 1 << 26
 _WINDOW_LINES = 200_000
 _WINDOW_EVENTS = 50_000  # whose columns take more than their lines
