@@ -12,10 +12,13 @@ from atop_timeline.store import Store, quoted
 
 
 class FactTable:
-    """A table of facts of a store, of rows that events refer to by `row_id`, and one of their texts."""
+    """A table of facts of a store, of rows that events refer to by `row_id`, and one of their texts.
 
-    def __init__(self, store: Store, name: str) -> None:
-        self.chunks = Chunks()
+    `at_once` is how many of its queries may run at the same time.
+    """
+
+    def __init__(self, store: Store, name: str, at_once: int) -> None:
+        self.chunks = Chunks(at_once)
         self._store = store
         self._name = name
         self._rows = store.table(name, {"row_id": Kind.INTEGER, "log_id": Kind.INTEGER})
@@ -78,7 +81,8 @@ class FactTable:
     def _of(self, event_type: EventType, chunk: Chunk, text: Callable[[str], str] | None) -> str:
         """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
 
-        The texts of a chunk are together as well, so that few of them are looked through.
+        The texts of a chunk are together as well, so that few of them are looked through. Of what completes facts only
+        that of the chunk is joined: all of it may be large.
         """
         names = self._rows.names
         texts = [each.name for each in event_type.columns if each.kind is Kind.TEXT]
@@ -87,16 +91,17 @@ class FactTable:
         columns |= {name: f"facts.{quoted(name)}" for name in columns if name in names}
         columns |= {name: f"{name}_text.text" for name in of_texts}
         columns |= {name: f"logs.{name}" for name in LOG_COLUMNS}
-        completion = ""
+        rows, completion = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}", ""
         if self._completed_by in names:
             columns |= {name: f"completion.{quoted(name)}" for name in columns if name in self._completed}
-            completion = f"LEFT JOIN {self._name}_completion AS completion USING ({self._completed_by})"
+            some = f"{self._completed_by} IN (SELECT {self._completed_by} FROM {self._name} WHERE {rows})"
+            completed = f"(SELECT * FROM {self._name}_completion WHERE {some})"
+            completion = f"LEFT JOIN {completed} AS completion USING ({self._completed_by})"
         if text:
             columns |= {shown(name): text(columns[name]) for name in texts}
             columns |= {shown(name): f"{name}_text.shown" for name in of_texts}
         joins = " ".join(f"LEFT JOIN some_texts AS {name}_text ON {name}_text.id = facts.{name}" for name in of_texts)
         some_texts = f"SELECT id, text, {text('text') if text else 'NULL'} AS shown FROM {self._name}_texts"
-        rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
         return (
             f"WITH some_texts AS ({some_texts} WHERE id >= {chunk.text} AND id < {chunk.end_text})"
             f" SELECT facts.row_id{listed(columns)}"

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from atop_timeline.events import Facts
 
-_FACTS_BYTES = 40_000_000
+_FACTS_BYTES = 36_000_000
+_FEW_BYTES = 100_000_000  # of all facts: beside these the store leaves memory unused
 _WINDOW_BYTES = 1 << 26
 _WINDOW_LINES = 200_000
 _WINDOW_EVENTS = 50_000  # whose columns take more than their lines
@@ -58,13 +59,14 @@ class Chunk(NamedTuple):
 
 
 class Chunks:
-    """Facts in the order of their rows, in chunks of not too many bytes."""
+    """Facts in the order of their rows, in chunks of not too many bytes; so many chunks are worked on at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
         self.rows = self.texts = 0
         """How many there are."""
-        self.chunks: list[Chunk] = []
-        self._bytes = 0
+        self._chunks: list[Chunk] = []
+        self._at_once = at_once
+        self._bytes = self._all_bytes = 0
         self._bytes_per_row = _ROW_BYTES
 
     def add(self, facts: Facts) -> None:
@@ -74,12 +76,20 @@ class Chunks:
         in_lines = int(_row_bytes(facts).sum())
         size = in_lines + int(_text_bytes(facts).sum())
         self._bytes_per_row = max(self._bytes_per_row, in_lines // max(_length(facts), 1))
-        if self.chunks and self._bytes + size <= _FACTS_BYTES:
+        self._all_bytes += size
+        if self._chunks and self._bytes + size <= _FACTS_BYTES // self._at_once:
             self._bytes += size
-            self.chunks[-1] = self.chunks[-1]._replace(end_row=self.rows, end_text=self.texts)
+            self._chunks[-1] = self._chunks[-1]._replace(end_row=self.rows, end_text=self.texts)
         else:
             self._bytes = size
-            self.chunks.append(Chunk(rows, self.rows, texts, self.texts))
+            self._chunks.append(Chunk(rows, self.rows, texts, self.texts))
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """All of them; larger ones where facts are few, as each costs time of its own."""
+        together = self._at_once if self._all_bytes <= _FEW_BYTES else 1
+        parts = (self._chunks[begin : begin + together] for begin in range(0, len(self._chunks), together))
+        return [Chunk(some[0].row, some[-1].end_row, some[0].text, some[-1].end_text) for some in parts]
 
     @property
     def lines_per_window(self) -> int:

@@ -70,11 +70,12 @@ class Timeline:
         self._forgotten = 0  # samples
         self._store = Store(room)
         self._threads = 1 if room.jobs > 1 else 0  # besides the one that writes; more have nothing to do
+        self._makers = 2 * self._threads  # of what lines are put together from
         self._logs = Logs(self._store)
         stored = (*types, *staging)
         self._events = {each.name: self._store.table(each.name, _kinds(KEYS + each.own)) for each in (SAMPLE, *stored)}
         facts = dict.fromkeys(each.facts for each in stored if each.facts)
-        self._facts = {name: FactTable(self._store, name) for name in facts}
+        self._facts = {name: FactTable(self._store, name, max(self._makers, 1)) for name in facts}
 
     @property
     def directory(self) -> Path:
@@ -197,7 +198,7 @@ class Timeline:
         """
         windows, count = list(self._windows(min(each.lines_per_window for each in self._chunks()))), 0
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
-        made = by_threads(lambda each: self._line(each, line(each), text), shown, 2 * self._threads)
+        made = by_threads(lambda each: self._line(each, line(each), text), shown, self._makers)
         lines = dict(zip(shown, made, strict=True))
         for some in by_threads(partial(self._assembled, lines), windows, self._threads):
             for block in some.blocks():

@@ -42,6 +42,19 @@ def test_chunks_grow_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chunks.chunks == [Chunk(0, 20, 0, 20), Chunk(20, 30, 20, 30)]
 
 
+def test_chunks_of_many_facts_leave_room_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portions, "_FACTS_BYTES", 12_000)
+    monkeypatch.setattr(portions, "_FEW_BYTES", 30_000)
+    chunks = Chunks(2)
+    for _ in range(5):
+        chunks.add(facts(10))
+    few = chunks.chunks
+    for _ in range(5):
+        chunks.add(facts(10))
+    pairs = [Chunk(begin, min(begin + 20, 50), begin, min(begin + 20, 50)) for begin in range(0, 50, 20)]
+    assert (few, chunks.chunks) == (pairs, [Chunk(begin, begin + 10, begin, begin + 10) for begin in range(0, 100, 10)])
+
+
 @pytest.mark.parametrize(("text", "events"), [("text", 50_000), ("t" * 1000, 9_777)])
 def test_windows_are_smaller_where_lines_are_long(text: str, events: int) -> None:
     chunks = Chunks()
