@@ -303,6 +303,13 @@ def test_blocks_hold_the_samples(name: str, block_bytes: int, monkeypatch: pytes
     ]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_have_what_repeats_once(name: str) -> None:
+    for block in RawLog(io.BytesIO(raw(name))).blocks():
+        different = {block.tasks[each : each + 1].tobytes() for each in range(len(block.tasks))}
+        assert len(different) <= len(block.tasks) < 1.1 * len(different)  # not what comes back to how it was before
+
+
 def test_the_same_sample_of_another_machine_is_another_one() -> None:
     moved = raw("2.8.1")[:101] + b"web2".ljust(65, b"\0") + raw("2.8.1")[166:]
     digests = [{each.digest for each in samples(data)[0]} for data in (raw("2.8.1"), moved)]
