@@ -11,7 +11,7 @@ from atop_timeline.distinct import Distinct
 from atop_timeline.header import Header
 from atop_timeline.record import Remark, Sample, TornError, inflate
 
-_BLOCK_BYTES = 1 << 25
+_BLOCK_BYTES = 1 << 26
 _BLOCK_TASKS = 1 << 17
 _STREAM_BYTES = 1 << 24
 _BLOCK_SAMPLES = 4096
