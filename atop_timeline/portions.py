@@ -11,7 +11,9 @@ from atop_timeline.events import Facts
 
 _FACTS_BYTES = 36_000_000
 _FEW_BYTES = 100_000_000  # of all facts: beside these the store leaves memory unused
-_WINDOW_BYTES = 1 << 26
+WINDOW_BYTES = 1 << 26
+"""Of the lines that are put together at once."""
+
 _WINDOW_LINES = 200_000
 _WINDOW_EVENTS = 50_000  # whose columns take more than their lines
 _ROW_BYTES = 350  # numbers as text, and the rest of a line
@@ -94,7 +96,7 @@ class Chunks:
     @property
     def lines_per_window(self) -> int:
         """How many lines may be put together at once."""
-        return min(_WINDOW_LINES, _WINDOW_BYTES // self._bytes_per_row)
+        return min(_WINDOW_LINES, WINDOW_BYTES // self._bytes_per_row)
 
     @property
     def events_per_window(self) -> int:

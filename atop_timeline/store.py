@@ -26,7 +26,7 @@ from atop_timeline.temporary import folder_in
 
 _ROW_GROUP = 122_880  # DuckDB's own: tables grow best by whole ones
 _MOST_PENDING = 100  # each takes some 50 KB, however few its rows
-_MOST_PENDING_BYTES = 1 << 26
+_MOST_PENDING_BYTES = 1 << 25
 _OUTSIDE = 300_000_000  # bytes that Python, its libraries and the columns on their way take
 _LEAST_MEMORY = 500_000_000
 _MOST_MEMORY = 1 << 50  # far above what DuckDB would take for a wrong number
@@ -34,6 +34,7 @@ _TYPES = {Kind.INTEGER: na.int64(), Kind.NUMBER: na.float64(), Kind.FLAG: na.boo
 _DTYPES = {Kind.INTEGER: np.int64, Kind.NUMBER: np.float64}
 _WRONG_STATEMENT = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 _SPECIAL = re.compile(r"[*?\[\]{}=\udc80-\udcff]")  # the last are bytes that are no UTF-8 (PEP 383)
+_STREAM_LACKS = re.compile(r"^ArrowArrayStream::\w+\(\) failed \(\d+\): ((?:Out of Memory|IO) Error: .*)", re.DOTALL)
 _FULL, _LARGE = os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG)
 _KINDS = {"i": Kind.INTEGER, "u": Kind.INTEGER, "f": Kind.NUMBER, "b": Kind.FLAG}
 
@@ -98,6 +99,10 @@ class Store:
         """Takes the memory as well that columns on their way needed, as no more come."""
         self.execute(f"SET memory_limit = '{self._memory}B'")
 
+    def leave(self, size: int) -> None:
+        """Leaves so many bytes of it to others."""
+        self.execute(f"SET memory_limit = '{self._memory - size}B'")
+
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `StoreError` where memory or disk do not suffice."""
         with self.errors():
@@ -138,10 +143,13 @@ class Store:
             yield
         except AtopTimelineError:
             raise
-        except RuntimeError as error:  # what DuckDB makes of KeyboardInterrupt (CompletePendingQuery)
-            if str(error) != "Query interrupted":
+        except RuntimeError as error:
+            if str(error) == "Query interrupted":  # what DuckDB makes of KeyboardInterrupt (CompletePendingQuery)
+                raise KeyboardInterrupt from error
+            lacking = _STREAM_LACKS.search(str(error))
+            if not lacking:
                 raise
-            raise KeyboardInterrupt from error
+            raise StoreError(_lacking(lacking[1], self.directory.parent)) from error
         except (OSError, duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
             raise StoreError(_lacking(str(error), self.directory.parent)) from error
 

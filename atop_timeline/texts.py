@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 UNKNOWN = -1
 """The number that stands for no text."""
 
+_DECODED_TOGETHER = 1 << 14  # more would need memory that large samples need
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
@@ -39,7 +40,6 @@ class Texts:
     def __init__(self) -> None:
         self.values: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._decoded: dict[bytes, int] = {}
 
     def number(self, text: str) -> int:
         """Which of `values` this text is; `UNKNOWN` for an empty one."""
@@ -52,14 +52,17 @@ class Texts:
 
     def decoded(self, raw: NDArray[np.bytes_]) -> NDArray[np.int64]:
         """The numbers of raw texts, shape (n,); quick where equal ones are neighbours, each run is looked at once."""
+        begins = range(0, len(raw), _DECODED_TOGETHER)
+        parts = [self._decoded(raw[begin : begin + _DECODED_TOGETHER]) for begin in begins]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+    def _decoded(self, raw: NDArray[np.bytes_]) -> NDArray[np.int64]:
         plain = np.ascontiguousarray(raw).view(np.uint8).reshape(len(raw), raw.itemsize)
         new = np.ones(len(raw), np.bool_)
         new[1:] = (plain[1:] != plain[:-1]).any(axis=1)
         texts = raw[new].tolist()
-        for each in texts:
-            if each not in self._decoded:
-                self._decoded[each] = self.number(decode(each))
-        numbers = np.fromiter(map(self._decoded.__getitem__, texts), np.int64, len(texts))
+        known = {each: self.number(decode(each)) for each in dict.fromkeys(texts)}
+        numbers = np.fromiter(map(known.__getitem__, texts), np.int64, len(texts))
         column: NDArray[np.int64] = numbers[np.cumsum(new) - 1]
         return column
 

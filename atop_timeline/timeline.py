@@ -25,7 +25,7 @@ from atop_timeline.kept import kept
 from atop_timeline.lines import KEYS as LINE_KEYS
 from atop_timeline.lines import ORIGINS, Level, Line, Lines, Part, Piece, assembled, joined
 from atop_timeline.logs import LOG_COLUMNS, SAMPLE, SAMPLE_BITS, LogOrigin, Logs
-from atop_timeline.portions import Chunks, Place, Window
+from atop_timeline.portions import WINDOW_BYTES, Chunks, Place, Window
 from atop_timeline.store import DEFAULT_ROOM, Room, Store, quoted
 
 __all__ = ["ALL_TIME", "ORIGINS", "Level", "Piece", "Sink", "Timeline"]
@@ -200,6 +200,7 @@ class Timeline:
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
         made = by_threads(lambda each: self._line(each, line(each), text), shown, self._makers)
         lines = dict(zip(shown, made, strict=True))
+        self._store.leave(2 * WINDOW_BYTES)  # as pieces, and as lines
         for some in by_threads(partial(self._assembled, lines), windows, self._threads):
             for block in some.blocks():
                 stream.write(block)

@@ -8,9 +8,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from nanoarrow._utils import NanoarrowException
 
 from atop_timeline import cli
 from atop_timeline.arguments import cores, size
@@ -107,6 +109,18 @@ def test_too_little_memory_is_told() -> None:
     with pytest.raises(StoreError, match=r"^the memory that may be taken does not suffice; --memory-limit gives more$"):
         store.execute("SELECT list(range) FROM range(100000000)")
     store.close()
+
+
+def test_too_little_memory_is_told_that_a_stream_needs() -> None:
+    told = pytest.raises(StoreError, match=r"--memory-limit gives more$")
+    with closing(Store(Room(500_000_000))) as store, told, store.errors():
+        raise NanoarrowException("ArrowArrayStream::get_next()", 5, "Out of Memory Error: failed to pin block")
+
+
+def test_the_store_leaves_memory_to_others() -> None:
+    with closing(Store(Room(600_000_000))) as store:
+        store.leave(100_000_000)
+        assert store.execute("SELECT current_setting('memory_limit')") == [("190.7 MiB",)]
 
 
 @pytest.fixture(name="small_disk")
