@@ -123,9 +123,10 @@ class Store:
     def looked_up(self, keys: Mapping[str, NDArray[np.int64]], query: str) -> dict[str, NDArray[Any]]:
         """The same, where the query reads these columns of numbers in a table `keys`."""
         array = _structs(dict.fromkeys(keys, Kind.INTEGER), keys, len(next(iter(keys.values()))))
-        self._connection.register("keys", na.ArrayStream(CArrayStream.from_c_arrays([array], array.schema)))
-        found = self.arrays(query)
-        self._connection.unregister("keys")
+        with self.errors():
+            self._connection.register("keys", na.ArrayStream(CArrayStream.from_c_arrays([array], array.schema)))
+            found = self.arrays(query)
+            self._connection.unregister("keys")
         return found
 
     @property
@@ -162,9 +163,10 @@ class Store:
     def insert(self, name: str, arrays: Sequence[Any]) -> None:
         """Appends Arrow arrays of one schema to a table, by the names of their columns."""
         stream = na.ArrayStream(CArrayStream.from_c_arrays(list(arrays), arrays[0].schema))
-        self._database.register("pending", stream)
-        self.execute(f"INSERT INTO {name} BY NAME SELECT * FROM pending")
-        self._database.unregister("pending")
+        with self.errors():
+            self._database.register("pending", stream)
+            self.execute(f"INSERT INTO {name} BY NAME SELECT * FROM pending")
+            self._database.unregister("pending")
 
 
 class Table:
