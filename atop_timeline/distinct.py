@@ -9,21 +9,21 @@ _NEW = -1
 
 
 class Distinct:
-    """Different tasks of one layout in a buffer of so many bytes; `count` are there."""
+    """Different tasks of one layout in a buffer of so many bytes."""
 
     def __init__(self, size: int) -> None:
-        self.count = 0
+        self._count = 0
         self._buffer = np.empty(size, np.uint8)
         self._latest = np.full(_PLACES, _NEW, np.int32)
 
     def clear(self) -> None:
         """Forgets all of them, for tasks of any layout."""
-        self.count = 0
+        self._count = 0
         self._latest[:] = _NEW
 
     def has_room_for(self, tasks: NDArray[np.void]) -> bool:
         """Whether further ones fit in, even if all are new."""
-        return (self.count + len(tasks)) * tasks.itemsize <= len(self._buffer)
+        return (self._count + len(tasks)) * tasks.itemsize <= len(self._buffer)
 
     def add(self, tasks: NDArray[np.void]) -> NDArray[np.intp]:
         """Which of those that are there each of further ones is, shape (n,), once what is new of them is there too."""
@@ -35,16 +35,16 @@ class Distinct:
             differs = np.flatnonzero(there.take(which[some], axis=0) != given[some])
             which[some][differs // given.shape[1]] = _NEW
         new = np.flatnonzero(which == _NEW)
-        end = self.count + len(new)
-        which[new] = np.arange(self.count, end)
-        there[self.count : end] = given.take(new, axis=0)
+        end = self._count + len(new)
+        which[new] = np.arange(self._count, end)
+        there[self._count : end] = given.take(new, axis=0)
         self._latest[places] = which
-        self.count = end
+        self._count = end
         return which
 
     def tasks(self, layout: np.dtype[np.void]) -> NDArray[np.void]:
         """Those that are there, until they are forgotten."""
-        return self._all(layout)[: self.count]
+        return self._all(layout)[: self._count]
 
     def _all(self, layout: np.dtype[np.void]) -> NDArray[np.void]:
         return self._buffer[: len(self._buffer) // layout.itemsize * layout.itemsize].view(layout)

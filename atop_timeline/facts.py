@@ -91,7 +91,8 @@ class FactTable:
         columns |= {name: f"facts.{quoted(name)}" for name in columns if name in names}
         columns |= {name: f"{name}_text.text" for name in of_texts}
         columns |= {name: f"logs.{name}" for name in LOG_COLUMNS}
-        rows, completion = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}", ""
+        rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
+        completion = ""
         if self._completed_by in names:
             columns |= {name: f"completion.{quoted(name)}" for name in columns if name in self._completed}
             some = f"{self._completed_by} IN (SELECT {self._completed_by} FROM {self._name} WHERE {rows})"

@@ -95,13 +95,9 @@ class Store:
         finally:
             self._temporary.remove()
 
-    def take_all(self) -> None:
-        """Takes the memory as well that columns on their way needed, as no more come."""
-        self.execute(f"SET memory_limit = '{self._memory}B'")
-
-    def leave(self, size: int) -> None:
-        """Leaves so many bytes of it to others."""
-        self.execute(f"SET memory_limit = '{self._memory - size}B'")
+    def take_all(self, but: int = 0) -> None:
+        """Takes the memory as well that columns on their way needed, as no more come: all but so many bytes."""
+        self.execute(f"SET memory_limit = '{self._memory - but}B'")
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `StoreError` where memory or disk do not suffice."""

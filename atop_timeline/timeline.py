@@ -200,11 +200,12 @@ class Timeline:
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
         made = by_threads(lambda each: self._line(each, line(each), text), shown, self._makers)
         lines = dict(zip(shown, made, strict=True))
-        self._store.leave(2 * WINDOW_BYTES)  # as pieces, and as lines
+        self._store.take_all(but=2 * WINDOW_BYTES)  # of lines, and of their pieces
         for some in by_threads(partial(self._assembled, lines), windows, self._threads):
             for block in some.blocks():
                 stream.write(block)
             self.written(count := count + len(some))
+        self._store.take_all()
         return count
 
     def copy(self, names: Sequence[str], columns: Callable[[EventType], Mapping[str, Piece]], into: str) -> int:

@@ -70,9 +70,10 @@ class Tasks:
         self._btime = _seconds(self._gen["btime"])[self._which]
         is_exit = (self._gen["state"] == _EXITED)[self._which]
         isproc = tstat.field(samples.tasks, "gen.isproc")
-        is_process = np.ones(len(is_exit), np.bool_) if isproc is None else (isproc != 0)[self._which]  # 1.26: all are
-        self._live = np.flatnonzero(is_process & ~is_exit)
-        self._threads = np.flatnonzero(~is_process & ~is_exit & threads)
+        is_process = np.ones(len(self._gen), np.bool_) if isproc is None else isproc != 0  # in 1.26 all are
+        self._is_process = is_process[self._which]
+        self._live = np.flatnonzero(self._is_process & ~is_exit)
+        self._threads = np.flatnonzero(~self._is_process & ~is_exit & threads)
         parts = (self._live, np.flatnonzero(is_exit), self._threads)
         self.live, self.exited, self.threads = map(self._new, parts)
         self._near = np.concatenate([part[np.argsort(self._pid[part], kind="stable")] for part in parts])
@@ -227,7 +228,7 @@ class Tasks:
             "ppid": self._field("ppid", tasks),
             "uid": uid,
             "gid": _unsigned(self._field("rgid", tasks)),
-            "is_process": np.full(len(tasks), 1) != 0 if isproc is None else (isproc != 0)[self._which[tasks]],
+            "is_process": self._is_process[tasks],
             "is_new": self._field("excode", tasks) < 0,
             **{name: np.ma.masked_array(values, exited) for name, values in ids.items()},
             **self._observed(tasks),

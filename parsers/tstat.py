@@ -169,6 +169,7 @@ def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> 
     """The columns of these tasks of a block, by name: masked where the log does not know, absent where nowhere."""
     found: dict[str, NDArray[Any]] = {}
     given: dict[Given, NDArray[np.bool_]] = {}
+    structures = block.which[rows]
     for each in fields:
         source = field(block.tasks, *each.sources)
         if source is None:
@@ -176,7 +177,7 @@ def columns(block: Samples, rows: NDArray[np.intp], fields: Sequence[Field]) -> 
         if each.given not in given:
             given[each.given] = _given(each.given, block, rows)
         if given[each.given].any():
-            values = source[block.which[rows]]
+            values = source[structures]
             known = given[each.given] & _holds(each.given, values)
             if known.all():
                 found[each.column.name] = _scaled(each, values)

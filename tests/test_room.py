@@ -119,7 +119,7 @@ def test_too_little_memory_is_told_that_a_stream_needs() -> None:
 
 def test_the_store_leaves_memory_to_others() -> None:
     with closing(Store(Room(600_000_000))) as store:
-        store.leave(100_000_000)
+        store.take_all(but=100_000_000)
         assert store.execute("SELECT current_setting('memory_limit')") == [("190.7 MiB",)]
 
 
