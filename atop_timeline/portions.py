@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from atop_timeline.events import Facts
 
 _FACTS_BYTES = 36_000_000
-_FEW_BYTES = 100_000_000  # of all facts: beside these the store leaves memory unused
+_FEW_BYTES = 64_000_000  # of all facts: beside these the store leaves memory unused
 WINDOW_BYTES = 1 << 26
 """Of the lines that are put together at once."""
 
 _WINDOW_LINES = 200_000
-_WINDOW_EVENTS = 50_000  # whose columns take more than their lines
+_WINDOW_EVENTS = 100_000  # whose columns take more than their lines
 _ROW_BYTES = 350  # numbers as text, and the rest of a line
 _COPIES = 3  # of a text in a line: in its column, in the message, in another escape
 _TEXT_COPIES = 2  # of a text in the store, for each column of texts: as it is, and as it is shown
@@ -89,7 +89,7 @@ class Chunks:
     @property
     def chunks(self) -> list[Chunk]:
         """All of them; larger ones where facts are few, as each costs time of its own."""
-        together = self._at_once if self._all_bytes <= _FEW_BYTES else 1
+        together = self._at_once + 1 if self._all_bytes <= _FEW_BYTES else 1
         parts = (self._chunks[begin : begin + together] for begin in range(0, len(self._chunks), together))
         return [Chunk(some[0].row, some[-1].end_row, some[0].text, some[-1].end_text) for some in parts]
 

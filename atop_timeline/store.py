@@ -1,4 +1,4 @@
-"""A temporary database on disk that takes numpy's columns. The only module that knows DuckDB and nanoarrow.
+"""A temporary database that takes numpy's columns. The only module that knows DuckDB and nanoarrow.
 
 numpy's columns become Arrow's, which DuckDB takes without a copy.
 """
