@@ -18,6 +18,7 @@ from atop_timeline.facts import listed
 from atop_timeline.lines import KEYS, SOURCES, Level, Piece
 from atop_timeline.portions import Window
 from atop_timeline.store import Store, quoted
+from atop_timeline.words import Words
 
 Queries: TypeAlias = Callable[[EventType, Mapping[str, str]], Iterator[str]]
 """Queries for all of a level, some at a time: its key and expressions over what it names, by name."""
@@ -39,23 +40,32 @@ class Columns:
         self._pieces = pieces
         self._types = tuple(pieces)
         self._kinds = kinds
+        self._words = Words(store)
 
     def keep(self, queries: Mapping[Level, Queries]) -> None:
-        """Makes what is made of facts and of events, before `structs` are."""
+        """Makes what is made of facts and of events, and finds who has but few texts, before `structs` are made."""
         made = {_table(each): self._made(each) for each in self._types}
-        for table, names in ({_NOTHING: chain.from_iterable(made.values())} | made).items():
-            kinds = "".join(f", {quoted(name)} {self._kind(name)}" for name in dict.fromkeys(names))
+        tables = {_NOTHING: dict.fromkeys(chain.from_iterable(made.values()))} | made
+        for table, names in tables.items():
+            kinds = "".join(f", {quoted(name)} {self._kind(name)}" for name in names)
             self._store.execute(f"CREATE OR REPLACE TABLE {table} (made BIGINT{kinds})")
         for each in self._types:
             for query in queries[self._level(each)](each, self._made(each)):
                 self._store.execute(f"INSERT INTO {_table(each)} {query}")
+        columns = {table: {name: quoted(name) for name in names} for table, names in tables.items()}
+        shared = {"origins": self._of(self._types[0], Level.ORIGIN, Level.LOG)}
+        self._words.find({table: self._texts(whole) for table, whole in (columns | shared).items()})
+        for table, whole in columns.items():
+            coded = listed(self._words.coded(whole))
+            self._store.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT made{coded} FROM {table}")
 
     def structs(
         self, windows: Iterable[Window], within: Callable[[EventType, Window], str], threads: int
     ) -> Generator[Any]:
         """Structs of some events each: `rank`, which is the place of the type, `time_us`, and columns; at least one.
 
-        `within` gives the query for a type's events in a window, as they are stored.
+        Columns that have but few texts are numbers there, of which `named` makes the texts. `within` gives the query
+        for a type's events in a window, as they are stored.
         """
         found = filter(None, by_threads(partial(self._struct, within), windows, threads))
         yield next(found, struct(dict.fromkeys(("rank", "time_us"), np.zeros(0, np.int64))))
@@ -64,7 +74,8 @@ class Columns:
     def named(self, names: Iterable[str], known: Iterable[str]) -> str:
         """SQL for columns of these names, over structs in which some are known."""
         columns = {name: f"CAST(NULL AS {self._kind(name)})" for name in names}
-        columns |= self._of(self._types[0], Level.TIME) | {name: quoted(name) for name in known if name in columns}
+        columns |= self._of(self._types[0], Level.TIME)
+        columns |= {name: self._words.told(name) for name in known if name in columns}
         return listed(columns).removeprefix(", ")
 
     def _struct(self, within: Callable[[EventType, Window], str], window: Window) -> Any:  # noqa: ANN401  nanoarrow has no types
@@ -80,7 +91,8 @@ class Columns:
             return None
         columns = _referred(self._store, self._all_made(window), keys["made"])
         for levels, key in (((Level.ORIGIN, Level.LOG), "sample_id"), ((Level.ACCURACY,), "accuracy")):
-            shared = f"SELECT key{listed(self._of(self._types[0], *levels))} FROM {SOURCES[levels[0]]} ORDER BY 1"
+            made = self._words.coded(self._of(self._types[0], *levels))
+            shared = f"SELECT key{listed(made)} FROM {SOURCES[levels[0]]} ORDER BY 1"
             columns |= _referred(self._store, shared, keys[key])
         return struct({"rank": keys["rank"], "time_us": keys["time_us"]} | columns)
 
@@ -109,6 +121,9 @@ class Columns:
 
     def _of(self, event_type: EventType, *levels: Level) -> dict[str, str]:
         return {name: sql for name, (level, sql) in self._pieces[event_type].items() if level in levels}
+
+    def _texts(self, columns: Mapping[str, str]) -> dict[str, str]:
+        return {name: sql for name, sql in columns.items() if self._kind(name) is Kind.TEXT}
 
     def _kind(self, name: str) -> Kind:
         return self._kinds.get(name, Kind.TEXT)
