@@ -13,6 +13,8 @@ _PLACE = np.dtype([("begin", "<i8"), ("length", "<i8")])
 _NEAR_BYTES = 1 << 13
 """Places with no more than this between them are read together."""
 
+_READ_BITS = 22  # of how many bytes are read together, about: they are there twice until those of rows are taken
+
 
 def kept(store: Store, name: str, count: int, queries: Iterable[str]) -> list["Kept"]:
     """So many columns of texts, which queries give beside the number of each row."""
@@ -90,6 +92,7 @@ def _write(path: Path, data: bytes | memoryview, offset: int) -> None:
 
 def _near(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[slice]:
     """Which of some places of a file, in ascending order, are to be read together."""
-    parted = np.flatnonzero(begins[1:] - ends[:-1] > _NEAR_BYTES) + 1
+    is_far = begins[1:] - ends[:-1] > _NEAR_BYTES
+    parted = np.flatnonzero(is_far | (begins[1:] >> _READ_BITS > begins[:-1] >> _READ_BITS)) + 1
     bounds = [0, *parted.tolist(), len(begins)] if len(begins) else []
     return (slice(*each) for each in pairwise(bounds))

@@ -205,6 +205,7 @@ class Timeline:
             for block in some.blocks():
                 stream.write(block)
             self.written(count := count + len(some))
+            del some  # before the next ones are waited for
         self._store.take_all()
         return count
 
