@@ -15,7 +15,8 @@ WINDOW_BYTES = 1 << 26
 """Of the lines that are put together at once."""
 
 _WINDOW_LINES = 200_000
-_WINDOW_EVENTS = 100_000  # whose columns take more than their lines
+_WINDOW_EVENTS = 100_000
+_COLUMNS_BYTES = WINDOW_BYTES // 2  # as lines: their columns take more
 _ROW_BYTES = 350  # numbers as text, and the rest of a line
 _COPIES = 3  # of a text in a line: in its column, in the message, in another escape
 _TEXT_COPIES = 2  # of a text in the store, for each column of texts: as it is, and as it is shown
@@ -101,7 +102,7 @@ class Chunks:
     @property
     def events_per_window(self) -> int:
         """How many events may be looked at together, by columns."""
-        return min(_WINDOW_EVENTS, self.lines_per_window)
+        return min(_WINDOW_EVENTS, _COLUMNS_BYTES // self._bytes_per_row)
 
 
 def divided(facts: Facts) -> Iterator[Facts]:
