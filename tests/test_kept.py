@@ -18,10 +18,12 @@ def strings(texts: list[bytes]) -> Strings:
     return Strings(memoryview(b"".join(texts)), offsets)
 
 
-@pytest.fixture(params=[1 << 13, 0], ids=["read together", "read one by one"])
+@pytest.fixture(params=[(1 << 13, 22), (1 << 13, 6), (0, 22)], ids=["read together", "in parts", "one by one"])
 def column(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
     """The texts, written in three parts, each in no order."""
-    monkeypatch.setattr(kept, "_NEAR_BYTES", request.param)
+    near_bytes, read_bits = request.param
+    monkeypatch.setattr(kept, "_NEAR_BYTES", near_bytes)
+    monkeypatch.setattr(kept, "_READ_BITS", read_bits)
     made = Kept(tmp_path / "column")
     for part in ((0, 500), (500, 501), (501, 2000)):
         rows = [row for row in TEXTS if part[0] <= row < part[1]]
