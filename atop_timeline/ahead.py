@@ -41,4 +41,3 @@ def by_threads(function: Callable[[_Item], _Result], items: Iterable[_Item], thr
     with ThreadPoolExecutor(threads) as executor:
         for _, future in in_order(lambda item: executor.submit(function, item), items, threads):
             yield future.result()
-            del future  # and what it gave, before the next one is begun

@@ -47,7 +47,7 @@ class Sink(Protocol):
 
 
 class Timeline:
-    """Events in a temporary store on disk; close it, or use it as a context.
+    """Events in a temporary store; close it, or use it as a context.
 
     `types` are the event types to show, their order is that of events of the same time. `staging` are types
     that only a parser's `finish` reads. Events of other types are dropped. `period` is the first microsecond
