@@ -2,8 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -21,16 +20,15 @@ def in_order(begin: Callable[[_Item], _Result], items: Iterable[_Item], ahead: i
         yield waiting.popleft()
 
 
-def one_ahead(items: Iterator[_Item], is_large: Callable[[_Item], bool]) -> Iterator[_Item]:
+def one_ahead(items: Iterator[_Item], is_large: Callable[[_Item], bool] = lambda _: False) -> Iterator[_Item]:
     """The same items, none of them None, each made by another thread while one that is not large is looked at."""
     with ThreadPoolExecutor(1) as executor:
-        begin = partial(executor.submit, next, items, None)
-        future: Future[_Item | None] | None = begin()
-        while future and (item := future.result()) is not None:
-            future = None if is_large(item) else begin()
+        item = next(items, None)
+        while item is not None:
+            future = None if is_large(item) else executor.submit(next, items, None)
             yield item
             del item
-            future = future or begin()
+            item = future.result() if future else next(items, None)
 
 
 def by_threads(function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Iterator[_Result]:

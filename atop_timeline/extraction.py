@@ -202,7 +202,8 @@ class _Merged:
     def _parts(self, reading: Reading | Done) -> Iterator[Part]:
         """What was read, or is while the part before goes into the timeline."""
         if isinstance(reading, Reading) and self._jobs > 1:
-            return one_ahead((part.made() for part in reading.parts()), lambda part: part.is_large)
+            parts = (part if part.is_large else part.made() for part in reading.parts())
+            return one_ahead(parts, lambda part: part.is_large)
         return reading.parts()
 
 

@@ -26,7 +26,7 @@ from atop_timeline.temporary import folder_in
 
 _ROW_GROUP = 122_880  # DuckDB's own: tables grow best by whole ones
 _MOST_PENDING = 100  # each takes some 50 KB, however few its rows
-_MOST_PENDING_BYTES = 1 << 25
+_MOST_PENDING_BYTES = 1 << 24
 _OUTSIDE = 300_000_000  # bytes that Python, its libraries and the columns on their way take
 _LEAST_MEMORY = 500_000_000
 _MOST_MEMORY = 1 << 50  # far above what DuckDB would take for a wrong number
