@@ -9,6 +9,7 @@ import pytest
 from atop_timeline import extract
 from atop_timeline.rawlog import RawLog
 from tests.benchmarks.converted import convert
+from tests.benchmarks.crowded import Crowd, crowded
 from tests.benchmarks.grown import Counts, Growth, counted, write
 from tests.benchmarks.patterns import Pattern
 from tests.rawlogs import NAMES, raw, samples
@@ -60,6 +61,13 @@ def test_most_tasks_stay_as_they_are(name: str) -> None:
 def test_the_same_bytes_each_time() -> None:
     assert grown("2.13.0") == grown("2.13.0")
     assert grown("2.13.0") != grown("2.13.0", SMALL._replace(seed=1))
+
+
+@pytest.mark.parametrize("apart", [0, 1])
+@pytest.mark.parametrize("name", ["2.3.0", "2.8.1", "debian-2.8.1-s390x", "2.13.0"])
+def test_nothing_repeats_in_a_crowd(name: str, apart: int, tmp_path: Path) -> None:
+    log = b"".join(crowded(Pattern(raw(name)), Crowd(processes=50, letters=20, apart=apart)))
+    assert told(tmp_path, log) == ([150, 50, 0, 100], True)
 
 
 def test_atop_prints_as_many_tasks(tmp_path: Path) -> None:

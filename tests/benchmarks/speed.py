@@ -37,6 +37,7 @@ OURS = (
     ("body file", "body", 1),
     ("Parquet", "parquet", 1),
     ("timesketch CSV", "csv", 2),
+    ("Timesketch JSON lines", "jsonl", 2),
     ("Parquet", "parquet", 2),
 )
 """Name and suffix of each format of ours, and how many jobs do it."""
