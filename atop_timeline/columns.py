@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from atop_timeline.ahead import by_threads
+from atop_timeline.ahead import one_ahead
 from atop_timeline.arrow import fetched, rows_of, struct
 from atop_timeline.events import EventType, Kind
 from atop_timeline.facts import listed
@@ -60,16 +60,16 @@ class Columns:
             self._store.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT made{coded} FROM {table}")
 
     def structs(
-        self, windows: Iterable[Window], within: Callable[[EventType, Window], str], threads: int
+        self, windows: Iterable[Window], within: Callable[[EventType, Window], str], most: int, threads: int
     ) -> Generator[Any]:
         """Structs of some events each: `rank`, which is the place of the type, `time_us`, and columns; at least one.
 
         Columns that have but few texts are numbers there, of which `named` makes the texts. `within` gives the query
-        for a type's events in a window, as they are stored.
+        for a type's events in a window, as they are stored; they have facts in common, `most` are so many of these.
         """
-        found = filter(None, by_threads(partial(self._struct, within), windows, threads))
+        found = chain.from_iterable(map(partial(self._within, within, most), windows))
         yield next(found, struct(dict.fromkeys(("rank", "time_us"), np.zeros(0, np.int64))))
-        yield from found
+        yield from one_ahead(found) if threads else found
 
     def named(self, names: Iterable[str], known: Iterable[str]) -> str:
         """SQL for columns of these names, over structs in which some are known."""
@@ -78,8 +78,8 @@ class Columns:
         columns |= {name: self._words.told(name) for name in known if name in columns}
         return listed(columns).removeprefix(", ")
 
-    def _struct(self, within: Callable[[EventType, Window], str], window: Window) -> Any:  # noqa: ANN401  nanoarrow has no types
-        """All columns of the events in a window, if it has some."""
+    def _within(self, within: Callable[[EventType, Window], str], most: int, window: Window) -> Iterator[Any]:
+        """All columns of the events in a window, of some at a time."""
         events = " UNION ALL ".join(
             f"SELECT {rank} AS rank, {KEYS}, {self._key(rank)} + {_first(rank)} AS made FROM ({within(each, window)})"
             for rank, each in self._ranked(window)
@@ -87,8 +87,10 @@ class Columns:
         keys = self._store.arrays(f"""
             SELECT rank, time_us, made, sample_id, accuracy FROM ({events}) ORDER BY time_us, rank, sample_id, entry
         """)
-        if not len(keys["rank"]):
-            return None
+        return (self._struct(window, some) for some in _parted(keys, most))
+
+    def _struct(self, window: Window, keys: Mapping[str, NDArray[Any]]) -> Any:  # noqa: ANN401  nanoarrow has no types
+        """All columns of events in a window, by what they refer to."""
         columns = _referred(self._store, self._all_made(window), keys["made"])
         for levels, key in (((Level.ORIGIN, Level.LOG), "sample_id"), ((Level.ACCURACY,), "accuracy")):
             made = self._words.coded(self._of(self._types[0], *levels))
@@ -137,6 +139,16 @@ def _table(event_type: EventType) -> str:
 def _first(rank: int) -> int:
     """What numbers of a type begin at, where several types are together."""
     return rank << _TYPE_BITS
+
+
+def _parted(keys: Mapping[str, NDArray[Any]], most: int) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The same events in their order, parted until no more is made for those of a part; none of them is empty."""
+    count = len(keys["made"])
+    if count > most and len(np.unique(keys["made"])) > most:
+        for half in (slice(count // 2), slice(count // 2, None)):
+            yield from _parted({name: values[half] for name, values in keys.items()}, most)
+    elif count:
+        yield keys
 
 
 def _referred(store: Store, query: str, keys: NDArray[np.int64]) -> dict[str, Any]:

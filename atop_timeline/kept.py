@@ -54,6 +54,11 @@ class Kept:
             known = file.read(count * size)
         return np.frombuffer(known.ljust(count * size, b"\0"), _PLACE).copy()
 
+    def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many bytes the texts of different rows have, in ascending order; shape (n,)."""
+        lengths: NDArray[np.int64] = self._places_at(rows)["length"]
+        return lengths
+
     def texts(self, rows: NDArray[np.int64]) -> list[bytes]:
         """The texts of different rows, which have one, in ascending order."""
         places = self._places_at(rows)

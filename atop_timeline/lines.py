@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from atop_timeline.events import PROVENANCE
 from atop_timeline.kept import Kept
 from atop_timeline.logs import LOG_COLUMNS
+from atop_timeline.portions import WINDOW_BYTES
 from atop_timeline.store import Store
 
 _LINES_TOGETHER = 1024  # their bytes stay in a processor's cache until they are written
 _MOST_APART = 16  # keys, on average, up to which a place for each of those between them is quicker than to sort
 _SECONDS_BITS = 32
+_MOMENT_BYTES = 200  # besides its origin
 
 ACCURACY = """
 CASE WHEN early_s IS NULL THEN 'not after'
@@ -68,6 +70,7 @@ class Part(NamedTuple):
 
 Line: TypeAlias = Sequence[Part]
 _Keys: TypeAlias = Mapping[str, NDArray[Any]]
+_Events: TypeAlias = Sequence[tuple[Line, _Keys]]
 
 KEYS = (
     f"time_us, sample_id, entry, row_id, event, ((coalesce(early_s, -1) + 1) << {_SECONDS_BITS}) + late_s AS accuracy"
@@ -87,6 +90,12 @@ SOURCES = {
     Level.MOMENT: f"{_ACCURACIES.format('accuracy')} JOIN origins USING (sample_id)",
 }
 """SQL for what a level names, by the `key` of a table `keys`; moments are there with the columns of theirs."""
+
+
+ORIGIN_BYTES = f"""
+SELECT coalesce(max(strlen(concat({", ".join(f'"{each.name}"' for each in PROVENANCE)}))), 0) FROM origins
+"""
+"""The query for how long what tells of an origin is, at most."""
 
 
 def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -121,11 +130,44 @@ class Lines:
             yield b"".join(self.pieces[some.ravel()].tolist())
 
 
-def assembled(store: Store, events: Sequence[tuple[Line, _Keys]]) -> Lines:
-    """Lines in the order of time, then as types come, then in that of samples.
+def assembled(store: Store, events: _Events, origin_bytes: int) -> Iterator[Lines]:
+    """Lines in the order of time, then as types come, then in that of samples; of not too many bytes at once.
 
-    `events` are, for each type, its line, and the columns `KEYS`.
+    `events` are, for each type, its line, and the columns `KEYS`. What tells of an origin has at most so many bytes.
     """
+    return (_assembled(store, some) for some in _parted(events, _MOMENT_BYTES + origin_bytes))
+
+
+def _parted(events: _Events, moment_bytes: int) -> Iterator[_Events]:
+    """The same events in parts, the pieces of each of which are not too large to be there together."""
+    _, begins = _moments(events)
+    size = int(begins.sum()) * moment_bytes + sum(_kept_bytes(*each) for each in events)
+    if len(begins) <= 1 or size <= WINDOW_BYTES:
+        yield events
+        return
+    keys = [each for _, each in events]
+    order = _order(keys)
+    is_late = np.zeros(len(order), np.bool_)
+    is_late[order[len(order) // 2 :]] = True
+    of_types = np.split(is_late, np.cumsum([len(each["time_us"]) for each in keys])[:-1])
+    for half in (False, True):
+        yield from _parted(
+            [
+                (line, {name: values[is_later == half] for name, values in columns.items()})
+                for (line, columns), is_later in zip(events, of_types, strict=True)
+            ],
+            moment_bytes,
+        )
+
+
+def _kept_bytes(line: Line, keys: _Keys) -> int:
+    """How many bytes of kept texts lines have, each text once."""
+    kept = [(part.kept, _numbered(keys[_KEPT_BY[part.level]])[0]) for part in line if part.kept]
+    return sum(int(texts.lengths(rows).sum()) for texts, rows in kept)
+
+
+def _assembled(store: Store, events: _Events) -> Lines:
+    """All of these lines."""
     pieces = [b""]
     moments = _Moments(store, events, pieces)
     which = np.zeros((len(moments.number), max(len(line) for line, _ in events)), np.int32)
@@ -146,10 +188,8 @@ def assembled(store: Store, events: Sequence[tuple[Line, _Keys]]) -> Lines:
 class _Moments:
     """The moments of all events: the `number` of each event's, and the `first` of the pieces for them, by their SQL."""
 
-    def __init__(self, store: Store, events: Sequence[tuple[Line, _Keys]], pieces: list[bytes]) -> None:
-        columns = {name: np.concatenate([keys[name] for _, keys in events]) for name in _MOMENT}
-        begins = np.ones(len(columns["time_us"]), np.bool_)
-        begins[1:] = np.any([values[1:] != values[:-1] for values in columns.values()], axis=0)
+    def __init__(self, store: Store, events: _Events, pieces: list[bytes]) -> None:
+        columns, begins = _moments(events)
         self.number = np.cumsum(begins) - 1
         self.first: dict[str, int] = {}
         parts = dict.fromkeys(part.sql for line, _ in events for part in line if not part.kept)
@@ -159,6 +199,14 @@ class _Moments:
         for number, sql in enumerate(parts):
             self.first[sql] = len(pieces)
             pieces += map(bytes, found[f"piece_{number}"])
+
+
+def _moments(events: _Events) -> tuple[_Keys, NDArray[np.bool_]]:
+    """What makes a moment, of all events, and which of these are not of the same one as the event before."""
+    columns = {name: np.concatenate([keys[name] for _, keys in events]) for name in _MOMENT}
+    begins = np.ones(len(columns["time_us"]), np.bool_)
+    begins[1:] = np.any([values[1:] != values[:-1] for values in columns.values()], axis=0)
+    return columns, begins
 
 
 def _numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

@@ -12,11 +12,12 @@ from atop_timeline.events import Facts
 _FACTS_BYTES = 36_000_000
 _FEW_BYTES = 64_000_000  # of all facts: beside these the store leaves memory unused
 WINDOW_BYTES = 1 << 26
-"""Of the lines that are put together at once."""
+"""Of the texts of lines that are put together at once."""
 
-_WINDOW_LINES = 200_000
-_WINDOW_EVENTS = 100_000
-_COLUMNS_BYTES = WINDOW_BYTES // 2  # as lines: their columns take more
+WINDOW_LINES, WINDOW_EVENTS = 200_000, 100_000
+"""How many there are in a window, of lines and of events by columns, where they have much in common."""
+
+_CELL_BYTES = 8
 _ROW_BYTES = 350  # numbers as text, and the rest of a line
 _COPIES = 3  # of a text in a line: in its column, in the message, in another escape
 _TEXT_COPIES = 2  # of a text in the store, for each column of texts: as it is, and as it is shown
@@ -94,15 +95,9 @@ class Chunks:
         parts = (self._chunks[begin : begin + together] for begin in range(0, len(self._chunks), together))
         return [Chunk(some[0].row, some[-1].end_row, some[0].text, some[-1].end_text) for some in parts]
 
-    @property
-    def lines_per_window(self) -> int:
-        """How many lines may be put together at once."""
-        return min(_WINDOW_LINES, WINDOW_BYTES // self._bytes_per_row)
-
-    @property
-    def events_per_window(self) -> int:
-        """How many events may be looked at together, by columns."""
-        return min(_WINDOW_EVENTS, _COLUMNS_BYTES // self._bytes_per_row)
+    def together(self, columns: int) -> int:
+        """How many rows may be looked at together, by so many columns."""
+        return WINDOW_BYTES // (self._bytes_per_row + _CELL_BYTES * columns)
 
 
 def divided(facts: Facts) -> Iterator[Facts]:

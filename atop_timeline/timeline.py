@@ -8,7 +8,7 @@ made once for many events, window by window in the order of time: nothing is eve
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -16,16 +16,16 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from atop_timeline.ahead import by_threads
+from atop_timeline.ahead import by_threads, one_ahead
 from atop_timeline.arrow import Stream, read
 from atop_timeline.columns import Columns
 from atop_timeline.events import ACCURACY, KEYS, PROVENANCE, Column, Event, Events, EventType, Kind
 from atop_timeline.facts import FactTable, listed, shown
 from atop_timeline.kept import kept
 from atop_timeline.lines import KEYS as LINE_KEYS
-from atop_timeline.lines import ORIGINS, Level, Line, Lines, Part, Piece, assembled, joined
+from atop_timeline.lines import ORIGIN_BYTES, ORIGINS, Level, Line, Lines, Part, Piece, assembled, joined
 from atop_timeline.logs import LOG_COLUMNS, SAMPLE, SAMPLE_BITS, LogOrigin, Logs
-from atop_timeline.portions import WINDOW_BYTES, Chunks, Place, Window
+from atop_timeline.portions import WINDOW_BYTES, WINDOW_EVENTS, WINDOW_LINES, Chunks, Place, Window
 from atop_timeline.store import DEFAULT_ROOM, Room, Store, quoted
 
 __all__ = ["ALL_TIME", "ORIGINS", "Level", "Piece", "Sink", "Timeline"]
@@ -196,12 +196,15 @@ class Timeline:
 
         `text` gives SQL for how a text is shown; of a column of texts in facts, `shown` is the name of what it gives.
         """
-        windows, count = list(self._windows(min(each.lines_per_window for each in self._chunks()))), 0
+        windows, count = list(self._windows(WINDOW_LINES)), 0
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
+        self._store.take_all(but=WINDOW_BYTES)  # of pieces
         made = by_threads(lambda each: self._line(each, line(each), text), shown, self._makers)
         lines = dict(zip(shown, made, strict=True))
         self._store.take_all(but=2 * WINDOW_BYTES)  # of lines, and of their pieces
-        for some in by_threads(partial(self._assembled, lines), windows, self._threads):
+        ((origin_bytes,),) = self.execute(ORIGIN_BYTES)
+        parts = chain.from_iterable(map(partial(self._assembled, lines, origin_bytes), windows))
+        for some in one_ahead(parts) if self._threads else parts:
             for block in some.blocks():
                 stream.write(block)
             self.written(count := count + len(some))
@@ -216,9 +219,11 @@ class Timeline:
         times, origins and accuracies are the same for each type. Gives the number of events.
         """
         made = self._columns(columns)
+        self._store.take_all(but=WINDOW_BYTES // 2)
         with closing(self._structs(made)) as structs:
             stream = Stream(structs, self.written)
             read(self._store, stream, f"COPY (SELECT {made.named(names, stream.names)} FROM stream) TO {into}")
+        self._store.take_all()
         return stream.count
 
     def events(self) -> Iterator[Event]:
@@ -254,8 +259,8 @@ class Timeline:
 
     def _structs(self, made: Columns) -> Generator[Any]:
         """Structs of some events each, with these columns."""
-        windows = self._windows(min(each.events_per_window for each in self._chunks()))
-        return made.structs(windows, self._in, self._threads)
+        most = min(each.together(len(self.columns())) for each in self._chunks())
+        return made.structs(self._windows(WINDOW_EVENTS), self._in, most, self._threads)
 
     def _line(self, event_type: EventType, pieces: Iterable[Piece], text: Callable[[str], str] | None) -> Line:
         """What a line is put together from; what facts and events make of it is kept."""
@@ -292,11 +297,11 @@ class Timeline:
             some = f"event >= {begin} AND event < {begin + _EVENTS_TOGETHER}"
             yield f"SELECT event{listed(expressions)} FROM {events} JOIN {logs} WHERE {some}"
 
-    def _assembled(self, lines: Mapping[EventType, Line], window: Window) -> Lines:
-        """The lines of a window."""
+    def _assembled(self, lines: Mapping[EventType, Line], origin_bytes: int, window: Window) -> Iterator[Lines]:
+        """The lines of a window, some at a time."""
         types = [self.types[rank] for rank in window.ranks]
         keys = (self._store.arrays(f"SELECT {LINE_KEYS} FROM ({self._in(each, window)})") for each in types)
-        return assembled(self._store, list(zip((lines[each] for each in types), keys, strict=True)))
+        return assembled(self._store, list(zip((lines[each] for each in types), keys, strict=True)), origin_bytes)
 
     def _in(self, event_type: EventType, window: Window) -> str:
         """The query for the events of a type in a window to show, as they are stored."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atop_timeline import plugins, portions
+from atop_timeline import plugins
 from atop_timeline.events import ACCURACY, PROVENANCE
 from atop_timeline.extraction import extract
 from atop_timeline.parquet import MERGED_BY
@@ -125,10 +125,11 @@ def test_each_run_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found) == 1
 
 
-def test_portions_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("where", "most"), [("timeline.WINDOW_EVENTS", 100), ("portions.WINDOW_BYTES", 50_000)])
+def test_portions_do_not_show(where: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with logs("2.8.1") as timeline:
         whole = written(timeline, "parquet")
-    monkeypatch.setattr(portions, "_WINDOW_EVENTS", 100)
+    monkeypatch.setattr(f"atop_timeline.{where}", most)
     with logs("2.8.1") as timeline:
         assert rows(written(timeline, "parquet"), "*") == rows(whole, "*")
 

@@ -56,11 +56,13 @@ def test_chunks_of_many_facts_leave_room_for_each_other(monkeypatch: pytest.Monk
     assert chunks.chunks == [Chunk(begin, begin + 10, begin, begin + 10) for begin in range(0, 100, 10)]
 
 
-@pytest.mark.parametrize(("text", "events"), [("text", 100_000), ("t" * 1000, 9_777)])
-def test_windows_are_smaller_where_lines_are_long(text: str, events: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "columns", "rows"), [("few", 0, 180_000), ("few", 500, 15_000), ("t" * 1000, 0, 9_777)]
+)
+def test_fewer_rows_are_together_where_they_are_long(text: str, columns: int, rows: int) -> None:
     chunks = Chunks()
     chunks.add(facts(100, text))
-    assert chunks.events_per_window == pytest.approx(events, rel=0.5)
+    assert chunks.together(columns) == pytest.approx(rows, rel=0.5)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])

@@ -21,6 +21,9 @@ from atop_timeline.output import folder_beside
 from atop_timeline.store import Room, Store
 from atop_timeline.temporary import TemporaryFolder, all_in
 from tests import tools
+from tests.benchmarks.costs import cost
+from tests.benchmarks.crowded import Crowd, crowded
+from tests.benchmarks.patterns import Pattern
 from tests.hunts import log
 from tests.test_cli import COMMAND, run, status_of
 from tests.test_hunt_command import COMMAND as HUNT
@@ -60,6 +63,14 @@ def test_wrong_arguments(arguments: list[str], told: str, tmp_path: Path, capsys
     assert status_of(LOG, "-o", str(tmp_path / "timeline.csv"), *arguments) == 2
     assert capsys.readouterr().err.splitlines()[-1] == f"atop-timeline: error: {told}"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["ndjson", "parquet"])
+def test_memory_is_bounded_where_nothing_repeats(suffix: str, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as stream:
+        stream.writelines(crowded(Pattern(Path(LOG).read_bytes()), Crowd(samples=2, letters=20, apart=1)))
+    command = [*COMMAND, str(tmp_path / "log"), "-q", "--jobs", "2", "-o", str(tmp_path / f"timeline.{suffix}")]
+    assert cost(command, tmp_path / "printed").memory_mb < 600
 
 
 def test_the_processors_are_those_that_this_process_may_use() -> None:

@@ -3,7 +3,7 @@
 import csv
 import io
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from atop_timeline.events import Event
 from atop_timeline.extraction import extract
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import RawLog
+from atop_timeline.store import DEFAULT_ROOM, Room
 from atop_timeline.timeline import ALL_TIME, Timeline
 from tests.rawlogs import NAMES
 
@@ -23,6 +24,8 @@ ALL_TYPES = ("starts", "exits", "observations", "threads")
 PROCESS_TYPES = [each.name for each in plugins.parsers()["process"].event_types]
 FORMATS = sorted(plugins.formatters())
 T0 = 1_795_406_190  # 2.8.1 began then
+
+BLOCKS = lines.Lines.blocks
 
 PLACES = ("evidence", "volume", "filename", "offset")
 
@@ -38,10 +41,14 @@ def raw(name: str) -> bytes:
 
 
 def written(
-    paths: list[str], only: Collection[str] = ALL_TYPES, period: tuple[int, int] = ALL_TIME, name: str = "timesketch"
+    paths: list[str],
+    only: Collection[str] = ALL_TYPES,
+    period: tuple[int, int] = ALL_TIME,
+    name: str = "timesketch",
+    room: Room = DEFAULT_ROOM,
 ) -> bytes:
     stream = io.BytesIO()
-    with extract(paths, only=only, period=period).timeline as made:
+    with extract(paths, only=only, period=period, room=room).timeline as made:
         plugins.formatters()[name].write(made, stream)
     return stream.getvalue()
 
@@ -93,14 +100,29 @@ def test_observations_of_a_sample_are_in_its_order() -> None:
 def test_pieces_make_the_same_bytes_as_the_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [log("debian-2.8.1-s390x"), log("odd-1.26")]
     at_once = written(paths, name=name)
-    monkeypatch.setattr(portions, "_WINDOW_LINES", 50)
+    monkeypatch.setattr(timeline, "WINDOW_LINES", 50)
     monkeypatch.setattr(portions, "_FACTS_BYTES", 100_000)
     assert written(paths, name=name) == at_once
 
 
+@pytest.mark.parametrize("size", [1, 10_000, 200_000])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_lines_that_are_too_large_to_be_there_together(size: int, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def blocks(self: lines.Lines) -> Iterator[bytes]:
+        sizes.append(sum(map(len, self.pieces)))
+        yield from BLOCKS(self)
+
+    monkeypatch.setattr(lines.Lines, "blocks", blocks)
+    monkeypatch.setattr(lines, "WINDOW_BYTES", size)
+    assert written([log("2.8.1")], room=Room(jobs=jobs)) == whole()
+    assert (max(sizes) <= max(size, 10_000), len(sizes) > 1) == (True, True)
+
+
 def test_windows_within_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = written([log("odd-2.13.0")])
-    monkeypatch.setattr(portions, "_WINDOW_LINES", 5)
+    monkeypatch.setattr(timeline, "WINDOW_LINES", 5)
     monkeypatch.setattr(timeline, "_ENTRIES", 3)
     assert written([log("odd-2.13.0")]) == at_once
 
@@ -112,7 +134,7 @@ def test_facts_and_events_whose_numbers_are_far_apart(monkeypatch: pytest.Monkey
 
 def test_windows_of_events_as_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = events(extract([log("odd-2.13.0")]).timeline)
-    monkeypatch.setattr(portions, "_WINDOW_EVENTS", 50)
+    monkeypatch.setattr(timeline, "WINDOW_EVENTS", 50)
     in_windows = events(extract([log("odd-2.13.0")]).timeline)
     assert [each.attributes for each in in_windows] == [each.attributes for each in at_once]
 
