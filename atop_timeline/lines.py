@@ -16,7 +16,7 @@ from atop_timeline.events import PROVENANCE
 from atop_timeline.kept import Kept
 from atop_timeline.logs import LOG_COLUMNS
 from atop_timeline.portions import WINDOW_BYTES
-from atop_timeline.store import Store
+from atop_timeline.store import Store, quoted
 
 _LINES_TOGETHER = 1024  # their bytes stay in a processor's cache until they are written
 _MOST_APART = 16  # keys, on average, up to which a place for each of those between them is quicker than to sort
@@ -91,11 +91,10 @@ SOURCES = {
 }
 """SQL for what a level names, by the `key` of a table `keys`; moments are there with the columns of theirs."""
 
-
 ORIGIN_BYTES = f"""
-SELECT coalesce(max(strlen(concat({", ".join(f'"{each.name}"' for each in PROVENANCE)}))), 0) FROM origins
+SELECT coalesce(max(strlen(concat({", ".join(quoted(each.name) for each in PROVENANCE)}))), 0) FROM origins
 """
-"""The query for how long what tells of an origin is, at most."""
+"""The query for how many bytes what tells of an origin has, at most."""
 
 
 def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from functools import cache
@@ -105,19 +106,35 @@ def test_pieces_make_the_same_bytes_as_the_whole(name: str, monkeypatch: pytest.
     assert written(paths, name=name) == at_once
 
 
-@pytest.mark.parametrize("size", [1, 10_000, 200_000])
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_lines_that_are_too_large_to_be_there_together(size: int, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def sizes_together(paths: list[str], jobs: int, most: int) -> list[int]:
+    """How many bytes the pieces have that are there together, where they should not have more than so many."""
     sizes: list[int] = []
 
     def blocks(self: lines.Lines) -> Iterator[bytes]:
         sizes.append(sum(map(len, self.pieces)))
         yield from BLOCKS(self)
 
-    monkeypatch.setattr(lines.Lines, "blocks", blocks)
-    monkeypatch.setattr(lines, "WINDOW_BYTES", size)
-    assert written([log("2.8.1")], room=Room(jobs=jobs)) == whole()
-    assert (max(sizes) <= max(size, 10_000), len(sizes) > 1) == (True, True)
+    at_once = written(paths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines.Lines, "blocks", blocks)
+        patch.setattr(lines, "WINDOW_BYTES", most)
+        assert written(paths, room=Room(jobs=jobs)) == at_once
+    return sizes
+
+
+@pytest.mark.parametrize("most", [20_000, 200_000])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_lines_that_are_too_large_to_be_there_together(most: int, jobs: int) -> None:
+    sizes = sizes_together([log("2.8.1")], jobs, most)
+    assert (max(sizes) <= most, len(sizes) > 1) == (True, True)
+
+
+def test_what_tells_of_origins_is_too_large_to_be_there_together(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["d" * 200] * 15)
+    folder.mkdir(parents=True)
+    shutil.copy(log("2.8.1"), folder / "atop_20261123")
+    assert max(sizes_together([str(tmp_path)], 1, 1 << 26)) > 200_000
+    assert 3_000 < max(sizes_together([str(tmp_path)], 1, 100_000)) < 100_000
 
 
 def test_windows_within_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
