@@ -65,9 +65,9 @@ class Columns:
         """Structs of some events each: `rank`, which is the place of the type, `time_us`, and columns; at least one.
 
         Columns that have but few texts are numbers there, of which `named` makes the texts. `within` gives the query
-        for a type's events in a window, as they are stored; they have facts in common, `most` are so many of these.
+        for a type's events in a window, as they are stored. `most` is of how many different facts they may be.
         """
-        found = chain.from_iterable(map(partial(self._within, within, most), windows))
+        found = chain.from_iterable(map(partial(self._of_window, within, most), windows))
         yield next(found, struct(dict.fromkeys(("rank", "time_us"), np.zeros(0, np.int64))))
         yield from one_ahead(found) if threads else found
 
@@ -78,8 +78,8 @@ class Columns:
         columns |= {name: self._words.told(name) for name in known if name in columns}
         return listed(columns).removeprefix(", ")
 
-    def _within(self, within: Callable[[EventType, Window], str], most: int, window: Window) -> Iterator[Any]:
-        """All columns of the events in a window, of some at a time."""
+    def _of_window(self, within: Callable[[EventType, Window], str], most: int, window: Window) -> Iterator[Any]:
+        """Structs of all events in a window."""
         events = " UNION ALL ".join(
             f"SELECT {rank} AS rank, {KEYS}, {self._key(rank)} + {_first(rank)} AS made FROM ({within(each, window)})"
             for rank, each in self._ranked(window)
@@ -90,7 +90,7 @@ class Columns:
         return (self._struct(window, some) for some in _parted(keys, most))
 
     def _struct(self, window: Window, keys: Mapping[str, NDArray[Any]]) -> Any:  # noqa: ANN401  nanoarrow has no types
-        """All columns of events in a window, by what they refer to."""
+        """A struct of some events in a window, by what they refer to."""
         columns = _referred(self._store, self._all_made(window), keys["made"])
         for levels, key in (((Level.ORIGIN, Level.LOG), "sample_id"), ((Level.ACCURACY,), "accuracy")):
             made = self._words.coded(self._of(self._types[0], *levels))
@@ -142,7 +142,7 @@ def _first(rank: int) -> int:
 
 
 def _parted(keys: Mapping[str, NDArray[Any]], most: int) -> Iterator[Mapping[str, NDArray[Any]]]:
-    """The same events in their order, parted until no more is made for those of a part; none of them is empty."""
+    """The same events in their order, parted until those of a part have no more in common than that; none is empty."""
     count = len(keys["made"])
     if count > most and len(np.unique(keys["made"])) > most:
         for half in (slice(count // 2), slice(count // 2, None)):

@@ -96,8 +96,8 @@ class Chunks:
         return [Chunk(some[0].row, some[-1].end_row, some[0].text, some[-1].end_text) for some in parts]
 
     def together(self, columns: int) -> int:
-        """How many rows may be looked at together, by so many columns."""
-        return WINDOW_BYTES // (self._bytes_per_row + _CELL_BYTES * columns)
+        """How many rows, at least one, may be looked at together, by so many columns."""
+        return max(WINDOW_BYTES // (self._bytes_per_row + _CELL_BYTES * columns), 1)
 
 
 def divided(facts: Facts) -> Iterator[Facts]:
