@@ -25,14 +25,14 @@ def rewritten(data: bytes, change: Change) -> bytes:
     """A log whose every sample has been changed; its other streams stay as they are."""
     log, parts = RawLog(io.BytesIO(data)), [data[:RAWHEADER_BYTES]]
     for number, sample in enumerate(log.samples()):
-        record, tasks = _writable(sample.record), _writable(sample.tasks)
+        record, tasks = writable(sample.record), writable(sample.tasks)
         blob = zlib.compress(change(number, record, tasks).tobytes())
         record["pcomplen"] = len(blob)
         parts += [record.tobytes(), sample.system, blob, sample.cgroups, sample.pids]
     return b"".join(parts)
 
 
-def _writable(values: Tasks | np.void) -> Tasks:
+def writable(values: Tasks | np.void) -> Tasks:
     """A copy with all bytes, also those between the fields."""
     return np.frombuffer(bytearray(values.tobytes()), values.dtype)
 

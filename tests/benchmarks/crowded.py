@@ -5,16 +5,13 @@ asks for more memory. `python -m tests.benchmarks.speed OUT --growth` measures i
 and so are the samples but for their tasks. The same arguments give the same bytes.
 """
 
-import argparse
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from tests.benchmarks.altered import Tasks
-from tests.benchmarks.grown import counted
+from tests.benchmarks.grown import as_sample, asked
 from tests.benchmarks.patterns import Pattern, is_process, joined
 
 _LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
@@ -37,13 +34,8 @@ def crowded(pattern: Pattern, crowd: Crowd) -> Iterator[bytes]:
     chance = np.random.default_rng(0)
     yield pattern.header
     for number, like in enumerate([pattern.boot, *pattern.later][: crowd.samples]):
-        tasks, record = _tasks(pattern, crowd, chance), np.array([like.record])
-        blob = zlib.compress(tasks.tobytes(), 1)
         second = int(pattern.boot.record["curtime"]) + number * pattern.interval
-        fields = counted(tasks) | {"curtime": second, "pcomplen": len(blob)}
-        for name in fields.keys() & set(record.dtype.names or ()):
-            record[name] = fields[name]
-        yield b"".join([record.tobytes(), like.system, blob, like.cgroups, like.pids])
+        yield as_sample(like, _tasks(pattern, crowd, chance), second)
 
 
 def _tasks(pattern: Pattern, crowd: Crowd, chance: np.random.Generator) -> Tasks:
@@ -60,15 +52,9 @@ def _tasks(pattern: Pattern, crowd: Crowd, chance: np.random.Generator) -> Tasks
 
 def main() -> None:
     """Writes a log."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.crowded", description="a log of no repetitions")
-    parser.add_argument("log", type=Path, metavar="LOG", help="raw log of atop 2.3 or later to take the machine from")
-    parser.add_argument("out", type=Path, metavar="OUT", help="file to write")
-    for name, default in Crowd._field_defaults.items():
-        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default: {default}")
-    arguments = vars(parser.parse_args())
-    log, out = arguments.pop("log"), arguments.pop("out")
+    log, out, amounts = asked("crowded", "makes a log in which nothing repeats", Crowd._field_defaults)
     with out.open("wb") as stream:
-        stream.writelines(crowded(Pattern(log.read_bytes()), Crowd(**arguments)))
+        stream.writelines(crowded(Pattern(log.read_bytes()), Crowd(**amounts)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ arguments give the same bytes.
 
 import argparse
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atop_timeline.header import HERTZ
-from tests.benchmarks.altered import Tasks
+from atop_timeline.record import Sample
+from tests.benchmarks.altered import Tasks, writable
 from tests.benchmarks.patterns import ZOMBIE, Pattern, has_exited, is_process, joined
 
 COUNTERS = {
@@ -114,13 +115,7 @@ class Grown:
         """A sample with these tasks, as it lies in a log."""
         later, is_first = self.pattern.later, number == self.growth.first
         like = self.pattern.boot if is_first else later[number % len(later)]
-        record, blob = np.array([like.record]), zlib.compress(tasks.tobytes())
-        uptime = number * self.pattern.interval if is_first else 0
-        fields = counted(tasks) | {"curtime": self._second(number), "pcomplen": len(blob)}
-        for name in fields.keys() & set(record.dtype.names or ()):
-            record[name] = fields[name]
-        record["interval"] += np.uint32(uptime)
-        return b"".join([record.tobytes(), like.system, blob, like.cgroups, like.pids])
+        return as_sample(like, tasks, self._second(number), number * self.pattern.interval if is_first else 0)
 
     def _second(self, number: int) -> int:
         """When a sample is taken."""
@@ -206,6 +201,16 @@ def counted(tasks: Tasks) -> dict[str, int]:
     }
 
 
+def as_sample(like: Sample, tasks: Tasks, second: int, uptime: int = 0) -> bytes:
+    """A sample as it lies in a log: like another one, with these tasks, at this time, its interval so much longer."""
+    record, blob = writable(like.record), zlib.compress(tasks.tobytes())
+    fields = counted(tasks) | {"curtime": second, "pcomplen": len(blob)}
+    for name in fields.keys() & set(record.dtype.names or ()):
+        record[name] = fields[name]
+    record["interval"] += np.uint32(uptime)
+    return b"".join([record.tobytes(), like.system, blob, like.cgroups, like.pids])
+
+
 def write(pattern: Pattern, growth: Growth, stream: BinaryIO) -> Counts:
     """Writes a log, and tells what it shows."""
     grown, counts = Grown(pattern, growth), []
@@ -223,17 +228,22 @@ def _shown(tasks: Tasks) -> tuple[int, ...]:
     return len(tasks), *(int(each.sum()) for each in shown)
 
 
-def main() -> None:
-    """Writes a log."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.grown", description="grows a raw log")
-    parser.add_argument("log", type=Path, metavar="LOG", help="raw log to grow, of any version of atop")
+def asked(module: str, what: str, amounts: Mapping[str, int]) -> tuple[Path, Path, dict[str, int]]:
+    """The log and the file to write that a command of this folder is given, and its options, with these defaults."""
+    parser = argparse.ArgumentParser(prog=f"python -m tests.benchmarks.{module}", description=what)
+    parser.add_argument("log", type=Path, metavar="LOG", help="raw log to take apart")
     parser.add_argument("out", type=Path, metavar="OUT", help="file to write")
-    for name, default in Growth._field_defaults.items():
+    for name, default in amounts.items():
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default: {default}")
     arguments = vars(parser.parse_args())
-    log, out = arguments.pop("log"), arguments.pop("out")
+    return arguments.pop("log"), arguments.pop("out"), arguments
+
+
+def main() -> None:
+    """Writes a log."""
+    log, out, amounts = asked("grown", "grows a raw log of any version of atop", Growth._field_defaults)
     with out.open("wb") as stream:
-        counts = write(Pattern(log.read_bytes()), Growth(**arguments), stream)
+        counts = write(Pattern(log.read_bytes()), Growth(**amounts), stream)
     print(*(f"{count:,} {name}" for name, count in counts._asdict().items()), sep=", ")
 
 
