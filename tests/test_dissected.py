@@ -333,6 +333,15 @@ def test_damaged_directory_is_told(tmp_path: Path, make: Callable[[Path, Path], 
     assert {names[0], names[-1]} <= {each.name for each in entries if isinstance(each, Entry)}
 
 
+def test_blocks_of_a_size_that_cannot_be_are_told(tree: Path, tmp_path: Path) -> None:
+    image = disks.ext4(tree, tmp_path / "disk.raw")
+    with image.open("r+b") as stream:
+        stream.seek(1048)
+        stream.write(b"\xff" * 4)
+    told = "blocks of 2^4294967305 bytes, at most 64 KiB are possible"
+    assert [(each.tree, each.why) for each in volumes(image)] == [(None, told)]
+
+
 def test_fat(tmp_path: Path) -> None:
     image = tmp_path / "disk.raw"
     image.write_bytes(bytes(40 * MIB))
