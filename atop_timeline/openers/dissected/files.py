@@ -19,7 +19,7 @@ _FOLDER_BYTES_MAX = 1 << 30  # an endless one would be read for ever
 _BLOCK_LIST_BYTES_MAX = 1 << 36  # of ext2 and ext3: dissect has a list of all blocks of a file
 LINK_BYTES_MAX = 1 << 16
 
-_EXT_LOG_BLOCK_SIZE = 1048  # where it is, Linux: fs/ext4/ext4.h, struct ext4_super_block
+_EXT_LOG_BLOCK_SIZE_AT = 1048  # Linux: fs/ext4/ext4.h, struct ext4_super_block
 _EXT_LOG_BLOCK_SIZE_MAX = 6  # likewise: EXT4_MAX_BLOCK_SIZE, 64 KiB
 _EXT_EXTENTS, _EXT_ENCRYPTED, _EXT_INLINE = 0x80000, 0x800, 0x10000000  # Linux: fs/ext4/ext4.h, EXT4_EXTENTS_FL ...
 _EXT_MISREAD_FEATURES = 0x1 | 0x8 | 0x10 | 0x1000  # likewise: COMPRESSION, JOURNAL_DEV, META_BG, DIRDATA
@@ -60,7 +60,7 @@ class _Ext:
 
     def __init__(self, stream: Any) -> None:  # noqa: ANN401  as above
         """Dissect itself makes a number of half a gigabyte of a damaged size."""
-        stream.seek(_EXT_LOG_BLOCK_SIZE)
+        stream.seek(_EXT_LOG_BLOCK_SIZE_AT)
         (log_block_size,) = struct.unpack("<I", stream.read(4))
         if log_block_size > _EXT_LOG_BLOCK_SIZE_MAX:
             raise EvidenceError(f"blocks of 2^{10 + log_block_size} bytes, at most 64 KiB are possible")
