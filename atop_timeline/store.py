@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,8 +152,6 @@ class Store:
 
     def table(self, name: str, kinds: Mapping[str, Kind]) -> "Table":
         """A new table of these columns."""
-        declared = ", ".join(f"{quoted(column)} {kind}" for column, kind in kinds.items())
-        self.execute(f"CREATE TABLE {name} ({declared})")
         return Table(self, name, kinds)
 
     def insert(self, name: str, arrays: Sequence[Any]) -> None:
@@ -169,11 +167,18 @@ class Table:
     """A table that grows by columns as they come, and by so many rows at a time that DuckDB is quick."""
 
     def __init__(self, store: Store, name: str, kinds: Mapping[str, Kind]) -> None:
-        self.names = set(kinds)
         self._store = store
         self._name = name
+        self._kinds = dict(kinds)
+        self._is_empty = True
         self._pending: dict[tuple[tuple[str, Kind], ...], list[Any]] = {}
         self._rows = self._arrays = self._bytes = 0
+        self._make()
+
+    @property
+    def names(self) -> Collection[str]:
+        """Those of its columns."""
+        return self._kinds.keys()
 
     def add(self, columns: Mapping[str, NDArray[Any] | Sequence[str]]) -> None:
         """Appends rows: whole or floating point numbers, truth values or texts, of one length; masked is null."""
@@ -187,14 +192,25 @@ class Table:
 
     def flush(self) -> None:
         """Has all rows in the database."""
-        for kinds, arrays in self._pending.items():
-            for name, kind in kinds:
-                if name not in self.names:
-                    self._store.execute(f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)} {kind}")
-                    self.names.add(name)
+        self._widen({name: kind for kinds in self._pending for name, kind in kinds if name not in self._kinds})
+        for arrays in self._pending.values():
             self._store.insert(self._name, arrays)
+            self._is_empty = False
         self._pending = {}
         self._rows = self._arrays = self._bytes = 0
+
+    def _widen(self, kinds: Mapping[str, Kind]) -> None:
+        """Adds columns: to a table without rows all at once, which is quicker."""
+        self._kinds |= kinds
+        if kinds and self._is_empty:
+            self._make()
+            return
+        for name, kind in kinds.items():
+            self._store.execute(f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)} {kind}")
+
+    def _make(self) -> None:
+        declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in self._kinds.items())
+        self._store.execute(f"CREATE OR REPLACE TABLE {self._name} ({declared})")
 
 
 def suits(folder: str) -> bool:

@@ -13,11 +13,12 @@ from importlib.resources import files
 import yaml
 
 from atop_timeline.events import EventType
-from atop_timeline.store import literal
+from atop_timeline.store import literal, quoted
 from atop_timeline.timeline import Level
 
 _ATTRIBUTE = re.compile(r"{(\w+)}")
 _SHORT_CHARACTERS = 80  # plaso/formatters/interface.py
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _messages() -> dict[str, Message]:
     found = {}
     for file in sorted(files(__package__).iterdir(), key=lambda each: each.name):
         if file.name.endswith(".yaml"):
-            for each in yaml.safe_load_all(file.read_text(encoding="utf-8")):
+            for each in yaml.load_all(file.read_text(encoding="utf-8"), _LOADER):
                 found[each["data_type"]] = Message(
                     each["data_type"],
                     tuple(each["message"]),
@@ -96,8 +97,6 @@ def _joined(pieces: Sequence[str], event_type: EventType) -> str:
 
 
 def _piece(piece: str) -> str:
-    before, *rest = _ATTRIBUTE.split(piece)
-    if not rest:
-        return literal(before)
-    name, after = rest
-    return f'{literal(before)} || "{name}" || {literal(after)}'
+    """SQL for a piece of a message; NULL where its attribute is not known."""
+    parts = enumerate(_ATTRIBUTE.split(piece))  # texts, and the names of attributes between them
+    return " || ".join(quoted(each) if number % 2 else literal(each) for number, each in parts if each)
