@@ -1,8 +1,9 @@
 """Work that others begin before it is asked for: in order, and not too much of it at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -39,3 +40,11 @@ def by_threads(function: Callable[[_Item], _Result], items: Iterable[_Item], thr
     with ThreadPoolExecutor(threads) as executor:
         for _, future in in_order(lambda item: executor.submit(function, item), items, threads):
             yield future.result()
+
+
+def beside(function: Callable[[_Item], object], items: Sequence[_Item], threads: int) -> None:
+    """Calls a function with each item: the first one here, and the others by so many threads meanwhile, or here."""
+    with ThreadPoolExecutor(threads or 1) as executor:
+        others = (executor.map if threads else map)(function, items[1:])
+        for _ in chain(map(function, items[:1]), others):
+            pass

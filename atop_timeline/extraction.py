@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from atop_timeline import plugins
-from atop_timeline.ahead import one_ahead
+from atop_timeline.ahead import beside, one_ahead
 from atop_timeline.errors import EvidenceError
 from atop_timeline.evidence import Evidence, LogFile, Problem, Wanted
 from atop_timeline.plugins import Parser
@@ -105,8 +105,8 @@ def extract_logs(  # noqa: PLR0913  all but two have a default
     try:
         _merge(tasks, _Merged(timeline, room.jobs), report, progress, workers)
         report.repeated_samples = timeline.complete()
-        for parser in parsers:
-            parser.finish(timeline)
+        parsers.sort(key=lambda each: not each.staging)  # the first one, which is the longest, can be interrupted
+        beside(lambda each: each.finish(timeline), parsers, min(room.jobs - 1, 1))
     except BaseException:
         timeline.close()
         raise

@@ -30,7 +30,7 @@ class Parser(Protocol):
         ...
 
     def finish(self, timeline: Timeline) -> None:
-        """Fills the timeline's tables from those of `staging`, in SQL."""
+        """Fills the timeline's tables from those of `staging`, in SQL, maybe at the same time as other parsers do."""
         ...
 
 

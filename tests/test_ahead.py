@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from atop_timeline.ahead import by_threads, in_order, one_ahead
+from atop_timeline.ahead import beside, by_threads, in_order, one_ahead
 
 
 @pytest.mark.parametrize(("ahead", "begun"), [(0, [1, 2, 3, 4, 5]), (2, [3, 4, 5, 5, 5]), (9, [5, 5, 5, 5, 5])])
@@ -38,6 +38,21 @@ def test_what_is_raised_comes_at_its_place(threads: int) -> None:
     assert [next(results), next(results)] == [1, 0.5]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_the_first_is_done_here_and_others_beside_it(threads: int) -> None:
+    done: dict[int, int] = {}
+    beside(lambda item: done.update({item: threading.get_ident()}), range(3), threads)
+    here = [each == threading.get_ident() for _, each in sorted(done.items())]
+    assert here == ([True, False, False] if threads else [True, True, True])
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+@pytest.mark.parametrize("divisors", [(0, 1), (1, 0)])
+def test_what_is_raised_beside_comes_as_well(threads: int, divisors: tuple[int, int]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        beside(lambda divisor: 1 / divisor, divisors, threads)
 
 
 def counted(begun: list[int]) -> Iterator[int]:
