@@ -170,7 +170,6 @@ class Table:
         self._store = store
         self._name = name
         self._kinds = dict(kinds)
-        self._is_empty = True
         self._pending: dict[tuple[tuple[str, Kind], ...], list[Any]] = {}
         self._rows = self._arrays = self._bytes = 0
         self._make()
@@ -195,18 +194,17 @@ class Table:
         self._widen({name: kind for kinds in self._pending for name, kind in kinds if name not in self._kinds})
         for arrays in self._pending.values():
             self._store.insert(self._name, arrays)
-            self._is_empty = False
         self._pending = {}
         self._rows = self._arrays = self._bytes = 0
 
     def _widen(self, kinds: Mapping[str, Kind]) -> None:
         """Adds columns: to a table without rows all at once, which is quicker."""
         self._kinds |= kinds
-        if kinds and self._is_empty:
+        if kinds and not self._store.execute(f"FROM {self._name} LIMIT 1"):
             self._make()
-            return
-        for name, kind in kinds.items():
-            self._store.execute(f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)} {kind}")
+        else:
+            for name, kind in kinds.items():
+                self._store.execute(f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)} {kind}")
 
     def _make(self) -> None:
         declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in self._kinds.items())
