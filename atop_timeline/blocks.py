@@ -17,6 +17,7 @@ _STREAM_BYTES = 1 << 24
 _BLOCK_SAMPLES = 4096
 _KEPT_BYTES = 31 << 20
 _LEAST_PER_BLOCK = 8  # samples: fewer and larger ones are not there again in the next block
+_NOTHING = np.empty(0, np.void)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class _Block:
         """Begins a further block, when nobody needs this one any more."""
         last, which = self._gathered[-1], self._which[-1]
         tasks = self._distinct.tasks(last.header.layout.tstat).take(which)
-        self._begin(*([replace(last, tasks=tasks)] if tasks.nbytes * _LEAST_PER_BLOCK <= _BLOCK_BYTES else []))
+        self._begin(*([last._replace(tasks=tasks)] if tasks.nbytes * _LEAST_PER_BLOCK <= _BLOCK_BYTES else []))
 
     def alone(self, sample: Sample) -> Samples:
         """A sample that is too large for a block, where no new ones are there."""
@@ -157,7 +158,7 @@ class _Block:
     def _place(self, sample: Sample) -> None:
         """Has a sample behind those that are there."""
         self._which.append(self._distinct.add(sample.tasks))
-        self._gathered.append(replace(sample, tasks=np.empty(0, sample.tasks.dtype)))
+        self._gathered.append(sample._replace(tasks=_NOTHING))
         self._tasks += len(sample.tasks)
 
     def _from(self, begin: int) -> Samples:

@@ -7,7 +7,6 @@ as many bytes as its record says, if it is parted where a block ends. Its checks
 import io
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -93,7 +92,7 @@ class Joins:
         if not _is_whole(whole[place : place + int(sample.record["scomplen"])], header.layout.sstat.itemsize):
             return None
         what = f"joined from two fragments: {cut - offset} bytes at offset {offset}, the rest at {rest}"
-        return replace(sample, offset=offset, caveat=what)
+        return sample._replace(offset=offset, caveat=what)
 
     def _record(self, layout: Layout, offset: int) -> np.void | None:
         form = layout.rawrecord

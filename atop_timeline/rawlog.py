@@ -4,7 +4,7 @@ The format: rawlog.h and rawlog.c of atop.
 """
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
@@ -116,7 +116,7 @@ class RawLog:
             what = f"{passed} s behind the sample before, but says {interval} s: samples are missing or times wrong"
             remark = Remark(sample.offset, what, serious=True)
         self.remarks.append(remark)
-        return replace(sample, caveat=remark.what)
+        return sample._replace(caveat=remark.what)
 
     def _across(self, header: Header, proved: int, offset: int, what: str) -> Generator[Sample, None, Found]:
         """What can be saved of a gap that begins with a torn record, and where reading goes on behind it."""

@@ -6,7 +6,6 @@ beyond what the layout promises.
 
 import hashlib
 import zlib
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -141,8 +140,7 @@ class Budget:
         self._left -= size
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One sample: its record, where that begins in the log, and all tasks in atop's order, shape (n,).
 
     `digest` is the same for the same sample in another log of the machine. `whole` unless it is what could be

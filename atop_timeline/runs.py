@@ -1,7 +1,7 @@
 """Samples that were found without a header, one next to the other, until it is known whose they are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -59,4 +59,4 @@ def begins_before(offset: int, form: np.dtype[np.void]) -> bool:
 def doubted(sample: Sample) -> Sample:
     """The same, marked as one whose time is not proved."""
     what = "its time is not proved: it lies in the sector before the rest, and may be of something else"
-    return replace(sample, caveat="; ".join(filter(None, (sample.caveat, what))))
+    return sample._replace(caveat="; ".join(filter(None, (sample.caveat, what))))
