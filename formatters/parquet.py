@@ -18,6 +18,7 @@ from .fields import fields_of
 _DATETIME = "make_timestamptz(time_us)"
 _CELLS_PER_GROUP = 36_864 * 150  # more do not fit into what DuckDB's allocator keeps: pages come anew for each group
 _ROWS_TOGETHER = 2048  # DuckDB's: a group is made of whole ones
+_MOST_IN_DICTIONARY = 1000  # different values of a column in a group: of more, a dictionary makes larger files
 
 
 class Parquet:
@@ -35,6 +36,7 @@ class Parquet:
         whole = timeline.directory / "whole.parquet"
         rows = _CELLS_PER_GROUP // len(names) // _ROWS_TOGETHER * _ROWS_TOGETHER
         options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows}, {_described(timeline)}"
+        options += f", DICTIONARY_SIZE_LIMIT {_MOST_IN_DICTIONARY}"
         count = timeline.copy(names, lambda each: _columns(timeline, each), f"{literal(str(whole))} ({options})")
         with whole.open("rb") as written:
             shutil.copyfileobj(written, stream, 1 << 20)
