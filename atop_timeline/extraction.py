@@ -106,7 +106,7 @@ def extract_logs(  # noqa: PLR0913  all but two have a default
         _merge(tasks, _Merged(timeline, room.jobs), report, progress, workers)
         report.repeated_samples = timeline.complete()
         parsers.sort(key=lambda each: not each.staging)  # the first one, which is the longest, can be interrupted
-        beside(lambda each: each.finish(timeline), parsers, min(room.jobs - 1, 1))
+        beside(lambda each: each.finish(timeline), parsers, threads=1 if room.jobs > 1 else 0)
     except BaseException:
         timeline.close()
         raise
