@@ -95,7 +95,7 @@ class FactTable:
         completion = ""
         if self._completed_by in names:
             columns |= {name: f"completion.{quoted(name)}" for name in columns if name in self._completed}
-            some = f"{self._completed_by} IN (SELECT {self._completed_by} FROM {self._name} WHERE {rows})"
+            some = f"{self._completed_by} IN (SELECT DISTINCT {self._completed_by} FROM {self._name} WHERE {rows})"
             completed = f"(SELECT * FROM {self._name}_completion WHERE {some})"
             completion = f"LEFT JOIN {completed} AS completion USING ({self._completed_by})"
         if text:
@@ -107,7 +107,7 @@ class FactTable:
             f"WITH some_texts AS ({some_texts} WHERE id >= {chunk.text} AND id < {chunk.end_text})"
             f" SELECT facts.row_id{listed(columns)}"
             f" FROM {self._name} AS facts JOIN logs USING (log_id) {completion} {joins}"
-            f" WHERE {rows} AND row_id IN (SELECT row_id FROM {event_type.name} WHERE {rows})"
+            f" WHERE {rows} AND row_id IN (SELECT DISTINCT row_id FROM {event_type.name} WHERE {rows})"
         )
 
 

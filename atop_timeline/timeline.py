@@ -198,7 +198,7 @@ class Timeline:
         """
         windows, count = list(self._windows(WINDOW_LINES)), 0
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
-        self._store.take_all(but=WINDOW_BYTES)  # of pieces
+        self._store.take_all(but=WINDOW_BYTES // 4)  # of pieces
         made = by_threads(lambda each: self._line(each, line(each), text), shown, self._makers)
         lines = dict(zip(shown, made, strict=True))
         self._store.take_all(but=2 * WINDOW_BYTES)  # of lines, and of their pieces
