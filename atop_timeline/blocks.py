@@ -17,7 +17,7 @@ _STREAM_BYTES = 1 << 24
 _BLOCK_SAMPLES = 4096
 _KEPT_BYTES = 31 << 20
 _LEAST_PER_BLOCK = 8  # samples: fewer and larger ones are not there again in the next block
-_NOTHING = np.empty(0, np.void)
+_NOTHING = np.empty(0, np.void)  # in place of tasks that are with others
 
 
 @dataclass(frozen=True)

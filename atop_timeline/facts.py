@@ -82,7 +82,8 @@ class FactTable:
         """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
 
         The texts of a chunk are together as well, so that few of them are looked through. Of what completes facts only
-        that of the chunk is joined: all of it may be large.
+        that of the chunk is joined: all of it may be large. What rows are looked for by is distinct: a join would hold
+        each as often as events have it.
         """
         names = self._rows.names
         texts = [each.name for each in event_type.columns if each.kind is Kind.TEXT]
