@@ -23,6 +23,7 @@ class FactTable:
         self._name = name
         self._rows = store.table(name, {"row_id": Kind.INTEGER, "log_id": Kind.INTEGER})
         self._texts = store.table(f"{name}_texts", {"id": Kind.INTEGER, "text": Kind.TEXT})
+        self._known: set[str] = set()
         self._completed_by = ""
         self._completed: frozenset[str] = frozenset()
         self._latest: Callable[[], Facts | None] = lambda: None
@@ -35,6 +36,7 @@ class FactTable:
             for part in divided(facts):
                 row, text = self.chunks.rows, self.chunks.texts
                 self.chunks.add(part)
+                self._known.update(self._told(part))
                 numbers = np.arange(row, self.chunks.rows)
                 texts = {name: np.where(each < 0, each, each + text) for name, each in part.texts.items()}
                 rows = {name: each + self._base for name, each in part.rows.items()}
@@ -46,7 +48,13 @@ class FactTable:
     @property
     def known(self) -> frozenset[str]:
         """The columns of which anything is known."""
-        return self._completed.union(self._rows.names)
+        return self._completed | self._known
+
+    def _told(self, facts: Facts) -> Iterator[str]:
+        """The columns of some facts of which something is known: those of which nothing was before."""
+        yield from facts.rows
+        yield from (name for name, each in facts.columns.items() if name not in self._known and np.ma.count(each))
+        yield from (name for name, each in facts.texts.items() if name not in self._known and (each >= 0).any())
 
     def flush(self) -> None:
         """Has all rows in the store."""
@@ -78,6 +86,10 @@ class FactTable:
         for chunk in self.chunks.chunks or [Chunk(0, 0, 0, 0)]:
             yield f"SELECT row_id{listed(expressions)} FROM ({self._of(event_type, chunk, text)})"
 
+    def _joined(self, event_type: EventType) -> list[str]:
+        """The columns of texts of which something is known."""
+        return [each.name for each in event_type.columns if each.kind is Kind.TEXT and each.name in self._known]
+
     def _of(self, event_type: EventType, chunk: Chunk, text: Callable[[str], str] | None) -> str:
         """The query for a chunk of the facts of a type's events: `row_id` and its columns, texts as texts.
 
@@ -85,19 +97,19 @@ class FactTable:
         that of the chunk is joined: all of it may be large. What rows are looked for by is distinct: a join would hold
         each as often as events have it.
         """
-        names = self._rows.names
         texts = [each.name for each in event_type.columns if each.kind is Kind.TEXT]
-        of_texts = [name for name in texts if name in names]
+        of_texts = self._joined(event_type)
         columns = {each.name: f"CAST(NULL AS {each.kind})" for each in event_type.columns}
-        columns |= {name: f"facts.{quoted(name)}" for name in columns if name in names}
+        columns |= {name: f"facts.{quoted(name)}" for name in columns if name in self._known}
         columns |= {name: f"{name}_text.text" for name in of_texts}
         columns |= {name: f"logs.{name}" for name in LOG_COLUMNS}
         rows = f"row_id >= {chunk.row} AND row_id < {chunk.end_row}"
         completion = ""
-        if self._completed_by in names:
+        if self._completed_by in self._known:
             columns |= {name: f"completion.{quoted(name)}" for name in columns if name in self._completed}
-            some = f"{self._completed_by} IN (SELECT DISTINCT {self._completed_by} FROM {self._name} WHERE {rows})"
-            completed = f"(SELECT * FROM {self._name}_completion WHERE {some})"
+            keys = f"SELECT DISTINCT {self._completed_by} FROM {self._name} WHERE {rows}"
+            some = f"WHERE {self._completed_by} IN ({keys})" if len(self.chunks.chunks) > 1 else ""
+            completed = f"(FROM {self._name}_completion {some})"
             completion = f"LEFT JOIN {completed} AS completion USING ({self._completed_by})"
         if text:
             columns |= {shown(name): text(columns[name]) for name in texts}

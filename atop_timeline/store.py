@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,11 +173,6 @@ class Table:
         self._pending: dict[tuple[tuple[str, Kind], ...], list[Any]] = {}
         self._rows = self._arrays = self._bytes = 0
         self._make()
-
-    @property
-    def names(self) -> Collection[str]:
-        """Those of its columns."""
-        return self._kinds.keys()
 
     def add(self, columns: Mapping[str, NDArray[Any] | Sequence[str]]) -> None:
         """Appends rows: whole or floating point numbers, truth values or texts, of one length; masked is null."""

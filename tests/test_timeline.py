@@ -12,11 +12,11 @@ import pytest
 
 from atop_timeline import blocks, lines, plugins, portions, store, timeline
 from atop_timeline.errors import StoreError
-from atop_timeline.events import Event
+from atop_timeline.events import Column, Event, EventType
 from atop_timeline.extraction import extract
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import RawLog
-from atop_timeline.store import DEFAULT_ROOM, Room
+from atop_timeline.store import DEFAULT_ROOM, Room, quoted
 from atop_timeline.timeline import ALL_TIME, Timeline
 from tests.rawlogs import NAMES
 
@@ -294,6 +294,35 @@ def test_questions_in_sql() -> None:
         assert made.execute("SELECT hostname, atop_version, filename FROM logs") == [
             ("lab-guest", "atop 2.8", "atop_raw")
         ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_are_known_of_which_the_log_tells_something(name: str) -> None:
+    with extract([log(name)]).timeline as made:
+        types = [each for each in made.types if each.facts]
+        assert [each.name for each in types if not told(made, each) <= known(made, each)] == []
+
+
+def test_columns_that_atop_never_filled_are_not_known() -> None:
+    """Each text would cost a join; this log has their fields, but no channels to wait on, and no names of users."""
+    with extract([log("2.8.1")]).timeline as made:
+        known_of = {each.name: known(made, each) for each in made.types}
+    assert known_of["observations"] >= {"process", "command_line", "state"}
+    assert known_of["observations"] & {"username", "wait_channel"} == set()
+
+
+def told(made: Timeline, event_type: EventType) -> set[str]:
+    """The columns of a type's facts that have a value in any row."""
+    counts = made.arrays(f"SELECT {', '.join(map(counted, event_type.columns))} FROM {made.facts(event_type)}")
+    return {name for name, (count,) in counts.items() if count}
+
+
+def counted(column: Column) -> str:
+    return f"count({quoted(column.name)}) AS {quoted(column.name)}"
+
+
+def known(made: Timeline, event_type: EventType) -> set[str]:
+    return {each.name for each in made.known(event_type)}.difference(each.name for each in event_type.own)
 
 
 def facts_of(name: str) -> tuple[int, bytes]:
