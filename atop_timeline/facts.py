@@ -10,6 +10,9 @@ from atop_timeline.logs import LOG_COLUMNS
 from atop_timeline.portions import Chunk, Chunks, divided
 from atop_timeline.store import Store, quoted
 
+_JOIN_BYTES = 10_000_000  # that a query takes for each, however few its rows: DuckDB parts them by 16
+_OTHER_JOINS = 4  # besides those of texts: of logs, of what completes facts, of events, of their rows
+
 
 class FactTable:
     """A table of facts of a store, of rows that events refer to by `row_id`, and one of their texts.
@@ -85,6 +88,10 @@ class FactTable:
         """
         for chunk in self.chunks.chunks or [Chunk(0, 0, 0, 0)]:
             yield f"SELECT row_id{listed(expressions)} FROM ({self._of(event_type, chunk, text)})"
+
+    def query_bytes(self, event_type: EventType) -> int:
+        """About how much of the store's memory one of the queries for a type's events takes, at most."""
+        return (len(self._joined(event_type)) + _OTHER_JOINS) * _JOIN_BYTES
 
     def _joined(self, event_type: EventType) -> list[str]:
         """The columns of texts of which something is known."""

@@ -68,9 +68,11 @@ class Chunks:
     def __init__(self, at_once: int = 1) -> None:
         self.rows = self.texts = 0
         """How many there are."""
+        self.bytes = 0
+        """About how many they have, in lines and in the store."""
         self._chunks: list[Chunk] = []
         self._at_once = at_once
-        self._bytes = self._all_bytes = 0
+        self._chunk_bytes = 0
         self._bytes_per_row = _ROW_BYTES
 
     def add(self, facts: Facts) -> None:
@@ -80,18 +82,18 @@ class Chunks:
         in_lines = int(_row_bytes(facts).sum())
         size = in_lines + int(_text_bytes(facts).sum())
         self._bytes_per_row = max(self._bytes_per_row, in_lines // max(_length(facts), 1))
-        self._all_bytes += size
-        if self._chunks and self._bytes + size <= _FACTS_BYTES // self._at_once:
-            self._bytes += size
+        self.bytes += size
+        if self._chunks and self._chunk_bytes + size <= _FACTS_BYTES // self._at_once:
+            self._chunk_bytes += size
             self._chunks[-1] = self._chunks[-1]._replace(end_row=self.rows, end_text=self.texts)
         else:
-            self._bytes = size
+            self._chunk_bytes = size
             self._chunks.append(Chunk(rows, self.rows, texts, self.texts))
 
     @property
     def chunks(self) -> list[Chunk]:
         """All of them; larger ones where facts are few, as each costs time of its own."""
-        together = self._at_once + 1 if self._all_bytes <= _FEW_BYTES else 1
+        together = self._at_once + 1 if self.bytes <= _FEW_BYTES else 1
         parts = (self._chunks[begin : begin + together] for begin in range(0, len(self._chunks), together))
         return [Chunk(some[0].row, some[-1].end_row, some[0].text, some[-1].end_text) for some in parts]
 

@@ -76,10 +76,11 @@ class Store:
             )
         self._temporary = folder_in(place)
         self.directory = self._temporary.path
-        self._memory = min(room.memory, _MOST_MEMORY) - _OUTSIDE
+        self.memory = min(room.memory, _MOST_MEMORY) - _OUTSIDE
+        """Bytes that it may take."""
         self._database = duckdb.connect(
             config={
-                "memory_limit": f"{self._memory // 2}B",
+                "memory_limit": f"{self.memory // 2}B",
                 "temp_directory": str(self.directory / "spilled"),
                 "threads": 1,
                 "checkpoint_threshold": "1TB",  # there is nothing to keep: it would only write all tables anew
@@ -97,7 +98,7 @@ class Store:
 
     def take_all(self, but: int = 0) -> None:
         """Takes the memory as well that columns on their way needed, as no more come: all but so many bytes."""
-        self.execute(f"SET memory_limit = '{self._memory - but}B'")
+        self.execute(f"SET memory_limit = '{self.memory - but}B'")
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement of SQL gives; raises `StoreError` where memory or disk do not suffice."""

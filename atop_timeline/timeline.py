@@ -36,6 +36,7 @@ ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 _LAST = Place((1 << 63) - 1, 0, 0, 0)
 _ENTRIES = 4096  # of a sample that are never parted
 _EVENTS_TOGETHER = 1 << 14  # of those that have columns of their own
+_MOST_PIECES_BYTES = 1 << 25  # on their way from the store, for each who makes them
 
 
 class Sink(Protocol):
@@ -198,8 +199,8 @@ class Timeline:
         """
         windows, count = list(self._windows(WINDOW_LINES)), 0
         shown = [self.types[rank] for rank in sorted({rank for window in windows for rank in window.ranks})]
-        self._store.take_all(but=WINDOW_BYTES // 4)  # of pieces
-        made = by_threads(lambda each: self._line(each, line(each), text), shown, self._makers)
+        makers = self._taking_memory(shown)
+        made = by_threads(lambda each: self._line(each, line(each), text), shown, makers)
         lines = dict(zip(shown, made, strict=True))
         self._store.take_all(but=2 * WINDOW_BYTES)  # of lines, and of their pieces
         ((origin_bytes,),) = self.execute(ORIGIN_BYTES)
@@ -261,6 +262,14 @@ class Timeline:
         """Structs of some events each, with these columns."""
         most = min(each.together(len(self.columns())) for each in self._chunks())
         return made.structs(self._windows(WINDOW_EVENTS), self._in, most, self._threads)
+
+    def _taking_memory(self, types: Iterable[EventType]) -> int:
+        """How many make pieces of lines at the same time, besides this thread, where the store takes the rest."""
+        query = max((self._facts[each.facts].query_bytes(each) for each in types if each.facts), default=1)
+        pieces = min(max(each.bytes for each in self._chunks()), _MOST_PIECES_BYTES)
+        makers = min(self._makers, max(self._store.memory // (query + pieces), 1))
+        self._store.take_all(but=pieces * max(makers, 1))
+        return makers
 
     def _line(self, event_type: EventType, pieces: Iterable[Piece], text: Callable[[str], str] | None) -> Line:
         """What a line is put together from; what facts and events make of it is kept."""

@@ -83,6 +83,13 @@ def test_memory_is_bounded_where_nothing_repeats(suffix: str, tmp_path: Path) ->
     assert memory_mb(str(tmp_path / "log"), "-q", "--jobs", "2", "-o", str(tmp_path / f"timeline.{suffix}")) < 600
 
 
+def test_the_least_memory_suffices_for_logs_of_many_versions(tmp_path: Path) -> None:
+    """All columns of texts are joined there; two such queries at the same time have no room."""
+    out = tmp_path / "timeline.ndjson"
+    done = run(str(ROOT / "test_data" / "server.E01"), "-q", "--jobs", "2", "--memory-limit", "500M", "-o", str(out))
+    assert (done.returncode, out.stat().st_size > 10_000_000) == (3, True)
+
+
 def test_the_processors_are_those_that_this_process_may_use() -> None:
     before = os.sched_getaffinity(0)
     try:
