@@ -17,6 +17,7 @@ WINDOW_BYTES = 1 << 26
 WINDOW_LINES, WINDOW_EVENTS = 200_000, 100_000
 """How many there are in a window, of lines and of events by columns, where they have much in common."""
 
+_COLUMNS_BYTES = 1 << 25  # of different facts that are looked at together by columns: two parts are there at a time
 _CELL_BYTES = 8
 _ROW_BYTES = 350  # numbers as text, and the rest of a line
 _COPIES = 3  # of a text in a line: in its column, in the message, in another escape
@@ -99,7 +100,7 @@ class Chunks:
 
     def together(self, columns: int) -> int:
         """How many rows, at least one, may be looked at together, by so many columns."""
-        return max(WINDOW_BYTES // (self._bytes_per_row + _CELL_BYTES * columns), 1)
+        return max(_COLUMNS_BYTES // (self._bytes_per_row + _CELL_BYTES * columns), 1)
 
 
 def divided(facts: Facts) -> Iterator[Facts]:
