@@ -26,6 +26,7 @@ def test_a_table_grows_by_columns_as_they_come(flushed: str) -> None:
             if flushed == "row by row":
                 table.flush()
         table.flush()
+        assert [name for name, *_ in store.execute("DESCRIBE growing")] == ["id", "number", "text", "flag"]
         assert store.execute(ALL) == [
             (1, None, None, None),
             (2, 0.5, "zwei", None),

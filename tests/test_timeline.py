@@ -12,7 +12,7 @@ import pytest
 
 from atop_timeline import blocks, lines, plugins, portions, store, timeline
 from atop_timeline.errors import StoreError
-from atop_timeline.events import Column, Event, EventType
+from atop_timeline.events import Column, Event, EventType, Kind
 from atop_timeline.extraction import extract
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import RawLog
@@ -312,13 +312,16 @@ def test_columns_that_atop_never_filled_are_not_known() -> None:
 
 
 def told(made: Timeline, event_type: EventType) -> set[str]:
-    """The columns of a type's facts that have a value in any row."""
-    counts = made.arrays(f"SELECT {', '.join(map(counted, event_type.columns))} FROM {made.facts(event_type)}")
+    """The columns of a type's facts that have a value in any row, as the store keeps them."""
+    stored = {name for name, *_ in made.execute(f"DESCRIBE {event_type.facts}")}
+    columns = [each for each in event_type.columns if each.name in stored]
+    counts = made.arrays(f"SELECT {', '.join(map(counted, columns))} FROM {event_type.facts}")
     return {name for name, (count,) in counts.items() if count}
 
 
 def counted(column: Column) -> str:
-    return f"count({quoted(column.name)}) AS {quoted(column.name)}"
+    name = quoted(column.name)
+    return f"count({f'nullif({name}, -1)' if column.kind is Kind.TEXT else name}) AS {name}"
 
 
 def known(made: Timeline, event_type: EventType) -> set[str]:
