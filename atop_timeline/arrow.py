@@ -6,6 +6,7 @@ https://arrow.apache.org/docs/format/CDataInterface.html, https://arrow.apache.o
 import ctypes
 import errno
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from copy import deepcopy
 from typing import Any
@@ -58,7 +59,7 @@ _MESSAGE = ctypes.create_string_buffer(b"Python has raised")
 class Stream:
     """At least one struct of columns, of the same names and types each, for who reads them once.
 
-    `told` is how many rows there were until now. `error` is what it ended by, if not by its end.
+    `told` is how many rows there were until now. `error` is what it ended by, or shall end by, if not by its end.
     """
 
     def __init__(self, structs: Iterator[Any], told: Callable[[int], None] = lambda _: None) -> None:
@@ -81,6 +82,8 @@ class Stream:
 
     def next_capsule(self) -> Any:  # noqa: ANN401  likewise
         """The next struct; None at the end."""
+        if self.error:
+            raise self.error
         array = next(self._structs, None)
         if array is None:
             self.ended = True
@@ -105,18 +108,15 @@ def fetched(store: Store, query: str, keys: NDArray[np.int64]) -> Any:  # noqa: 
 def read(store: Store, stream: Stream, statement: str) -> list[tuple[Any, ...]]:
     """What a statement gives that reads all of the table `stream`; the store may be asked while that is made.
 
-    Raises what making it raised, and what `Store.execute` does.
+    Raises what making it raised, and what `Store.execute` does. Another thread reads: an interrupt comes in the main
+    one wherever that is, and what C calls cannot raise it.
     """
-    try:
-        with store.errors(), closing(store._database.cursor()) as connection:  # noqa: SLF001  likewise
-            connection.register("stream", stream)
-            result: list[tuple[Any, ...]] = connection.execute(statement).fetchall()
-    finally:
-        if stream.error:
-            raise stream.error
-    if not stream.ended:
-        raise KeyboardInterrupt  # between C and Python, where nothing else can end it
-    return result
+    with ThreadPoolExecutor(1) as executor:
+        try:
+            return executor.submit(_read, store, stream, statement).result()
+        except KeyboardInterrupt as error:
+            stream.error = error
+            raise
 
 
 def struct(columns: Mapping[str, Any]) -> Any:  # noqa: ANN401  likewise
@@ -135,6 +135,19 @@ def rows_of(values: Any, rows: NDArray[np.int32]) -> Any:  # noqa: ANN401  likew
     _, capsule = values.__arrow_c_array__()
     _move(_Array, capsule, place)
     return array
+
+
+def _read(store: Store, stream: Stream, statement: str) -> list[tuple[Any, ...]]:
+    try:
+        with store.errors(), closing(store._database.cursor()) as connection:  # noqa: SLF001  likewise
+            connection.register("stream", stream)
+            result: list[tuple[Any, ...]] = connection.execute(statement).fetchall()
+    finally:
+        if stream.error:
+            raise stream.error
+    if not stream.ended:
+        raise MemoryError  # C has called Python, which could not even begin to tell what is wrong
+    return result
 
 
 def _begun(first: Any, others: Iterator[Any]) -> Iterator[Any]:  # noqa: ANN401  likewise

@@ -1,6 +1,7 @@
 """Columns of rows of others, and streams made while DuckDB reads them."""
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from atop_timeline.arrow import Stream, fetched, read, rows_of, struct
 from atop_timeline.errors import StoreError
 from atop_timeline.store import Store
+from tests.interrupts import interrupt
 
 ENDS = [StoreError("disk full"), KeyboardInterrupt(), ValueError("a bug of ours")]
 VALUES = "SELECT key, nullif(key, 7) AS number, nullif('é' || key, 'é8') AS text FROM keys ORDER BY key"
@@ -65,5 +67,12 @@ def test_what_ends_a_stream_is_raised(store: Store, error: BaseException) -> Non
 
 
 def test_a_stream_that_was_not_read_to_its_end(store: Store) -> None:
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(MemoryError):
         read(store, Stream(map(numbers, (2, 3))), "SELECT 1")
+
+
+def test_an_interrupt_ends_a_stream(store: Store) -> None:
+    stream = Stream(map(numbers, repeat(1)))
+    with interrupt(after=0.3), pytest.raises(KeyboardInterrupt):
+        read(store, stream, "SELECT count(*) FROM stream")
+    assert (stream.count > 0, store.execute("SELECT 1")) == (True, [(1,)])
