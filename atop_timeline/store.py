@@ -35,6 +35,7 @@ _DTYPES = {Kind.INTEGER: np.int64, Kind.NUMBER: np.float64}
 _WRONG_STATEMENT = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 _SPECIAL = re.compile(r"[*?\[\]{}=\udc80-\udcff]")  # the last are bytes that are no UTF-8 (PEP 383)
 _STREAM_LACKS = re.compile(r"^ArrowArrayStream::\w+\(\) failed \(\d+\): ((?:Out of Memory|IO) Error: .*)", re.DOTALL)
+_INTERRUPTED = re.compile(r"^Query interrupted$|failed: KeyboardInterrupt: $")  # what DuckDB makes of KeyboardInterrupt
 _FULL, _LARGE = os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG)
 _KINDS = {"i": Kind.INTEGER, "u": Kind.INTEGER, "f": Kind.NUMBER, "b": Kind.FLAG}
 
@@ -141,8 +142,8 @@ class Store:
             yield
         except AtopTimelineError:
             raise
-        except RuntimeError as error:
-            if str(error) == "Query interrupted":  # what DuckDB makes of KeyboardInterrupt (CompletePendingQuery)
+        except (RuntimeError, duckdb.InvalidInputException) as error:
+            if _INTERRUPTED.search(str(error)):
                 raise KeyboardInterrupt from error
             lacking = _STREAM_LACKS.search(str(error))
             if not lacking:
@@ -288,8 +289,9 @@ class Questions(Store):
 
     def fault(self, statement: str) -> str:
         """What is wrong with a statement that a user had a part in; empty if nothing is."""
-        try:
-            self._database.execute(statement).fetchall()
-        except duckdb.Error as error:
-            return str(error).splitlines()[0]
+        with self.errors():
+            try:
+                self._database.execute(statement).fetchall()
+            except duckdb.Error as error:
+                return str(error).splitlines()[0]
         return ""
