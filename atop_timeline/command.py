@@ -28,6 +28,27 @@ def run(options: Namespace) -> bool:
     """Whether nothing was damaged or unreadable. Raises an `AtopTimelineError` where there is no result."""
     started = time.monotonic()
     console = console_of(options)
+    with output.whole_told() as whole:
+        summary, is_complete = _made(options, console, whole)
+        console.table(chain(lines(summary), [("elapsed", f"{time.monotonic() - started:.1f} s")]))
+        if options.summary_json:
+            with output.opened(options.summary_json, overwrite=options.overwrite) as stream:
+                stream.write(json.dumps(summary, indent=2).encode() + b"\n")
+    return is_complete
+
+
+def show(options: Namespace) -> bool:
+    """Shows what is in the evidence; whether nothing was damaged or unreadable."""
+    console = console_of(options)
+    with room(options, []), console.progress("reading", "MB", 1e6) as advance:
+        report = survey(options.sources, wanted(options, console), lambda step: advance(step.done, step.total))
+    tell(report, console)
+    output.show(listing.lines(report))
+    return report.complete
+
+
+def _made(options: Namespace, console: Console, whole: list[str]) -> tuple[dict[str, Any], bool]:
+    """The summary of a timeline that is made, and whether nothing was damaged or unreadable."""
     formatter = chosen_format(options)
     shown = profiles.profile(options.profile).attributes
     target = options.output or (None if options.timesketch else DEFAULT_OUTPUT)
@@ -39,27 +60,14 @@ def run(options: Namespace) -> bool:
             if shown is not None:
                 timeline.shown = shown if timeline.shown is None else shown & timeline.shown
             told: dict[str, Any] = {"path": target} | written(timeline, formatter, path, options, console)
+            whole += [target] if target else []
             lines_of_file = min(told["events"] + (formatter.header_lines or 0), options.split or math.inf)
             if formatter.suffix.endswith("csv") and lines_of_file > _EXCEL_ROWS:
                 console.warn(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --split {_EXCEL_ROWS} makes more files")
             summary = summarize(report, timeline, told)
         if destination:
             summary["timesketch"] = _uploaded(destination, path, told["events"], console)._asdict()
-    console.table(chain(lines(summary), [("elapsed", f"{time.monotonic() - started:.1f} s")]))
-    if options.summary_json:
-        with output.opened(options.summary_json, overwrite=options.overwrite) as stream:
-            stream.write(json.dumps(summary, indent=2).encode() + b"\n")
-    return report.complete
-
-
-def show(options: Namespace) -> bool:
-    """Shows what is in the evidence; whether nothing was damaged or unreadable."""
-    console = console_of(options)
-    with room(options, []), console.progress("reading", "MB", 1e6) as advance:
-        report = survey(options.sources, wanted(options, console), lambda step: advance(step.done, step.total))
-    tell(report, console)
-    output.show(listing.lines(report))
-    return report.complete
+    return summary, report.complete
 
 
 @contextmanager

@@ -48,6 +48,18 @@ class Counted(io.RawIOBase):
         return {"size": self.size} | ({"sha256": self._digest.hexdigest()} if self._digest else {})
 
 
+@contextmanager
+def whole_told() -> Iterator[list[str]]:
+    """A list for outputs that are whole, of which an interrupt tells that comes behind them."""
+    whole: list[str] = []
+    try:
+        yield whole
+    except KeyboardInterrupt as error:
+        if not whole or str(error):
+            raise
+        raise KeyboardInterrupt(f"{', '.join(map(_named, whole))} is whole") from error
+
+
 def check(path: str, *, overwrite: bool) -> None:
     """Raises `OutputError` if nothing can be written there, or something stands there that must not be replaced."""
     if path == STANDARD_OUTPUT:
@@ -111,12 +123,13 @@ def opened(path: str, *, overwrite: bool, hashed: bool = False) -> Iterator[Coun
         if path == STANDARD_OUTPUT:
             if sys.stdout is None:  # its descriptor was closed when Python started
                 raise OutputError("standard output is closed")
-            yield Counted(sys.stdout.buffer, hashed=hashed)
-            sys.stdout.buffer.flush()
+            with _begun(path, Counted(sys.stdout.buffer, hashed=hashed)) as counted:
+                yield counted
+                sys.stdout.buffer.flush()
             return
         if is_no_file(path):  # a device or a pipe is written to, not replaced
-            with Path(path).open("wb") as stream:
-                yield Counted(stream, hashed=hashed)
+            with Path(path).open("wb") as stream, _begun(path, Counted(stream, hashed=hashed)) as counted:
+                yield counted
             return
         target = Path(os.path.realpath(path))
         with TemporaryFolder(str(target.parent)) as folder:
@@ -125,6 +138,21 @@ def opened(path: str, *, overwrite: bool, hashed: bool = False) -> Iterator[Coun
                 yield Counted(stream, hashed=hashed)
             check(path, overwrite=overwrite)
             unfinished.replace(target)
+
+
+@contextmanager
+def _begun(path: str, stream: Counted) -> Iterator[Counted]:
+    """A stream to what cannot be taken back: an interrupt tells so."""
+    try:
+        yield stream
+    except KeyboardInterrupt as error:
+        if not stream.size or str(error):
+            raise
+        raise KeyboardInterrupt(f"{_named(path)} has not got all") from error
+
+
+def _named(path: str) -> str:
+    return "standard output" if path == STANDARD_OUTPUT else path
 
 
 @contextmanager

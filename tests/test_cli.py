@@ -453,6 +453,22 @@ def _long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def interrupted(process: "subprocess.Popen[bytes]", number: signal.Signals = signal.SIGINT) -> str:
+    """What a process tells whose exit status is that of an interrupt."""
+    process.send_signal(number)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    return told.decode()
+
+
+def begun(phase: str, folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+    """A process that has made a file, by a pattern, in a folder."""
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while process.poll() is None and not list(folder.glob(phase)):
+        time.sleep(0.005)
+    return process
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("phase", "later"),
@@ -461,13 +477,33 @@ def _long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_interrupted(phase: str, later: float, number: signal.Signals, long_log: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    process = subprocess.Popen(
-        [*COMMAND, str(long_log), "-o", str(tmp_path / "out" / "timeline.csv")], stderr=subprocess.PIPE
-    )
-    while process.poll() is None and not list(tmp_path.glob(phase)):
-        time.sleep(0.005)
+    process = begun(phase, tmp_path, str(long_log), "-o", str(tmp_path / "out" / "timeline.csv"))
     time.sleep(later)
-    process.send_signal(number)
-    _, told = process.communicate()
-    assert (process.returncode, told.decode()) == (130, "atop-timeline: interrupted, nothing was written\n")
+    assert interrupted(process, number) == "atop-timeline: interrupted, nothing was written\n"
     assert (list((tmp_path / "out").iterdir()), list((tmp_path / "stores").iterdir())) == ([], [])
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_interrupted_while_columns_are_written(jobs: str, long_log: Path, tmp_path: Path) -> None:
+    arguments = (str(long_log), "--jobs", jobs, "-o", str(tmp_path / "timeline.parquet"))
+    process = begun(".atop-timeline-*/whole.parquet", tmp_path, *arguments)
+    time.sleep(0.1)
+    assert interrupted(process) == "atop-timeline: interrupted, nothing was written\n"
+    assert list(tmp_path.iterdir()) == [tmp_path / "stores"]
+
+
+def test_interrupted_when_the_output_is_whole(tmp_path: Path) -> None:
+    pipe, output = tmp_path / "summary.json", tmp_path / "timeline.csv"
+    os.mkfifo(pipe)  # it is opened when somebody reads it
+    process = begun("timeline.csv", tmp_path, LOG, "-q", "-o", str(output), "--summary-json", str(pipe))
+    assert interrupted(process) == f"atop-timeline: interrupted, {output} is whole\n"
+    assert output.read_bytes() == run(LOG, "-q", "-o", "-").stdout
+
+
+def test_interrupted_where_part_of_it_is_already_read(long_log: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, str(long_log), "-q", "-o", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout
+    process.stdout.read(1)
+    assert interrupted(process) == "atop-timeline: interrupted, standard output has not got all\n"

@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import NamedTuple
 
+from atop_timeline import output
 from atop_timeline.command import console_of, room
 from atop_timeline.gathering import period
 from atop_timeline.store import Questions
@@ -39,10 +40,15 @@ def run(question: str, options: Namespace) -> bool:
     period(options)  # a wrong one is told before anything is read
     console = console_of(options)
     answers.check(options.output)
-    with room(options, [options.output]) as taken, sources.opened(options, console, taken) as (database, files, whole):
+    with (
+        output.whole_told() as whole,
+        room(options, [options.output]) as taken,
+        sources.opened(options, console, taken) as (database, files, is_complete),
+    ):
         tables.define(database, files)
         answer = answers.Answer(database, QUESTIONS[question].ask(database, options))
         answers.give(answer, options.output, overwrite=options.overwrite)
+        whole.append(options.output)
         if not answer.count:
             console.note(QUESTIONS[question].nothing)
-    return whole
+    return is_complete
