@@ -8,7 +8,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 from atop_timeline.arguments import add_evidence, add_keys, add_messages, add_period, add_resources, cores, count, names
@@ -16,6 +17,7 @@ from atop_timeline.errors import AtopTimelineError, UsageError
 
 DONE, FAILED, DAMAGED, INTERRUPTED = 0, 1, 3, 130  # 2 is argparse's own, for wrong arguments
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_S = 0.05
 
 _EPILOG = """\
 exit status:
@@ -46,11 +48,9 @@ def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
     """The exit status of a command's work, which gives whether nothing was damaged or unreadable; errors are told."""
     name = parser.prog.split()[0]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start threads that nothing uses
-    for number in _INTERRUPTS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _interrupt)
     try:
-        return DONE if work() else DAMAGED
+        with _interruptible():
+            return DONE if work() else DAMAGED
     except UsageError as error:
         parser.error(str(error))
     except AtopTimelineError as error:
@@ -60,8 +60,6 @@ def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
         print(f"{name}: error: this machine has not enough memory left; --jobs 1 takes the least", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as error:
-        for number in _INTERRUPTS:
-            signal.signal(number, signal.SIG_IGN)
         print(f"{name}: interrupted, {str(error) or 'nothing was written'}", file=sys.stderr)
         return INTERRUPTED
 
@@ -78,14 +76,42 @@ def _run(options: argparse.Namespace) -> bool:
     return (command.show if options.list else command.run)(options)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Ends the work; nothing ends the ending."""
-    handled = sys.exc_info()[1]
-    while handled:
-        if isinstance(handled, KeyboardInterrupt):
-            return
-        handled = handled.__context__
-    raise KeyboardInterrupt
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Signals end the work by `KeyboardInterrupt`; nothing ends the ending.
+
+    It comes again, as it may be lost: where C calls Python, and where objects are removed, no error can be raised.
+    What fails behind it, as a disk image that cannot be read, may fail by it.
+    """
+    ignored = sys.unraisablehook
+    came = False
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        handled = sys.exc_info()[1]
+        while handled:
+            if isinstance(handled, KeyboardInterrupt):
+                return
+            handled = handled.__context__
+        raise KeyboardInterrupt
+
+    sys.unraisablehook = lambda lost: None if isinstance(lost.exc_value, KeyboardInterrupt) else ignored(lost)
+    for number in _INTERRUPTS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, interrupt)
+    signal.signal(signal.SIGALRM, interrupt)
+    try:
+        yield
+    except Exception as error:
+        if came:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        for number in (signal.SIGALRM, *(_INTERRUPTS if came else ())):
+            signal.signal(number, signal.SIG_IGN)
+        sys.unraisablehook = ignored
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,6 +19,7 @@ import pytest
 
 from atop_timeline import cli, plugins
 from atop_timeline.cli import main
+from atop_timeline.errors import EvidenceError
 from atop_timeline.header import RAWHEADER_BYTES
 from atop_timeline.rawlog import RawLog
 
@@ -507,3 +508,39 @@ def test_interrupted_where_part_of_it_is_already_read(long_log: Path) -> None:
     assert process.stdout
     process.stdout.read(1)
     assert interrupted(process) == "atop-timeline: interrupted, standard output has not got all\n"
+
+
+class Interrupting:
+    """Interrupts when it is removed, where no error can be raised."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def lasting() -> bool:
+    Interrupting()
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        pass
+    return True
+
+
+def failing() -> bool:
+    Interrupting()
+    raise EvidenceError("image.E01: unable to read from handle")
+
+
+@pytest.fixture(name="_signals")
+def _restored() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) != handler:
+            signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+@pytest.mark.parametrize("work", [lasting, failing])
+def test_an_interrupt_is_not_lost(work: Callable[[], bool], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.status_of(argparse.ArgumentParser("atop-timeline"), work) == 130
+    assert capsys.readouterr().err == "atop-timeline: interrupted, nothing was written\n"
