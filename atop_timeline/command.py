@@ -16,6 +16,7 @@ from atop_timeline.console import Console
 from atop_timeline.errors import UsageError
 from atop_timeline.extraction import survey
 from atop_timeline.gathering import gathered, tell, wanted
+from atop_timeline.plugins import Formatter
 from atop_timeline.store import Room, suits
 from atop_timeline.summary import lines, summarize
 from atop_timeline.upload import Sketch, Told, sketch
@@ -28,8 +29,10 @@ def run(options: Namespace) -> bool:
     """Whether nothing was damaged or unreadable. Raises an `AtopTimelineError` where there is no result."""
     started = time.monotonic()
     console = console_of(options)
-    with output.whole_told() as whole:
-        summary, is_complete = _made(options, console, whole)
+    formatter = chosen_format(options)
+    target = options.output or (None if options.timesketch else DEFAULT_OUTPUT)
+    with output.whole_told(lambda: files(target, formatter, options)):
+        summary, is_complete = _made(target, formatter, options, console)
         console.table(chain(lines(summary), [("elapsed", f"{time.monotonic() - started:.1f} s")]))
         if options.summary_json:
             with output.opened(options.summary_json, overwrite=options.overwrite) as stream:
@@ -47,11 +50,11 @@ def show(options: Namespace) -> bool:
     return report.complete
 
 
-def _made(options: Namespace, console: Console, whole: list[str]) -> tuple[dict[str, Any], bool]:
+def _made(
+    target: str | None, formatter: Formatter, options: Namespace, console: Console
+) -> tuple[dict[str, Any], bool]:
     """The summary of a timeline that is made, and whether nothing was damaged or unreadable."""
-    formatter = chosen_format(options)
     shown = profiles.profile(options.profile).attributes
-    target = options.output or (None if options.timesketch else DEFAULT_OUTPUT)
     outputs = [*files(target, formatter, options), *([options.summary_json] if options.summary_json else [])]
     with room(options, outputs, options.jobs) as taken, _destination(options, console) as destination:
         path = target or str(Path(tempfile.gettempdir()) / "timeline.jsonl")
@@ -60,7 +63,6 @@ def _made(options: Namespace, console: Console, whole: list[str]) -> tuple[dict[
             if shown is not None:
                 timeline.shown = shown if timeline.shown is None else shown & timeline.shown
             told: dict[str, Any] = {"path": target} | written(timeline, formatter, path, options, console)
-            whole += [target] if target else []
             lines_of_file = min(told["events"] + (formatter.header_lines or 0), options.split or math.inf)
             if formatter.suffix.endswith("csv") and lines_of_file > _EXCEL_ROWS:
                 console.warn(f"Excel reads only the first {_EXCEL_ROWS:,} rows; --split {_EXCEL_ROWS} makes more files")

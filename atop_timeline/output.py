@@ -5,7 +5,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -49,15 +49,16 @@ class Counted(io.RawIOBase):
 
 
 @contextmanager
-def whole_told() -> Iterator[list[str]]:
-    """A list for outputs that are whole, of which an interrupt tells that comes behind them."""
-    whole: list[str] = []
+def whole_told(there: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """An interrupt tells which of the files `there` have come by then: they are whole."""
+    before = _states(there())
     try:
-        yield whole
+        yield
     except KeyboardInterrupt as error:
+        whole = [path for path, state in _states(there()).items() if before.get(path) != state]
         if not whole or str(error):
             raise
-        raise KeyboardInterrupt(f"{', '.join(map(_named, whole))} is whole") from error
+        raise KeyboardInterrupt(f"{', '.join(whole)} {'is' if len(whole) == 1 else 'are'} whole") from error
 
 
 def check(path: str, *, overwrite: bool) -> None:
@@ -123,7 +124,7 @@ def opened(path: str, *, overwrite: bool, hashed: bool = False) -> Iterator[Coun
         if path == STANDARD_OUTPUT:
             if sys.stdout is None:  # its descriptor was closed when Python started
                 raise OutputError("standard output is closed")
-            with _begun(path, Counted(sys.stdout.buffer, hashed=hashed)) as counted:
+            with _begun("standard output", Counted(sys.stdout.buffer, hashed=hashed)) as counted:
                 yield counted
                 sys.stdout.buffer.flush()
             return
@@ -141,18 +142,20 @@ def opened(path: str, *, overwrite: bool, hashed: bool = False) -> Iterator[Coun
 
 
 @contextmanager
-def _begun(path: str, stream: Counted) -> Iterator[Counted]:
+def _begun(name: str, stream: Counted) -> Iterator[Counted]:
     """A stream to what cannot be taken back: an interrupt tells so."""
     try:
         yield stream
     except KeyboardInterrupt as error:
         if not stream.size or str(error):
             raise
-        raise KeyboardInterrupt(f"{_named(path)} has not got all") from error
+        raise KeyboardInterrupt(f"{name} has not got all") from error
 
 
-def _named(path: str) -> str:
-    return "standard output" if path == STANDARD_OUTPUT else path
+def _states(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """What tells a file from one that takes its place, of those that there are."""
+    files = [each for each in paths if each != STANDARD_OUTPUT and os.path.isfile(each)]  # noqa: PTH113  never raises
+    return {each: (state.st_ino, state.st_mtime_ns) for each in files if (state := Path(each).stat())}
 
 
 @contextmanager

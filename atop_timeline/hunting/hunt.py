@@ -41,14 +41,13 @@ def run(question: str, options: Namespace) -> bool:
     console = console_of(options)
     answers.check(options.output)
     with (
-        output.whole_told() as whole,
+        output.whole_told(lambda: [options.output]),
         room(options, [options.output]) as taken,
-        sources.opened(options, console, taken) as (database, files, is_complete),
+        sources.opened(options, console, taken) as (database, files, whole),
     ):
         tables.define(database, files)
         answer = answers.Answer(database, QUESTIONS[question].ask(database, options))
         answers.give(answer, options.output, overwrite=options.overwrite)
-        whole.append(options.output)
         if not answer.count:
             console.note(QUESTIONS[question].nothing)
-    return is_complete
+    return whole
