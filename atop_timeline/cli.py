@@ -111,6 +111,7 @@ def _interruptible() -> Iterator[None]:
     finally:
         for number in (signal.SIGALRM, *(_INTERRUPTS if came else ())):
             signal.signal(number, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = ignored
 
 

@@ -72,7 +72,7 @@ def test_a_stream_that_was_not_read_to_its_end(store: Store) -> None:
 
 
 def test_an_interrupt_ends_a_stream(store: Store) -> None:
-    stream = Stream(map(numbers, repeat(1)))
+    stream = Stream(map(numbers, repeat(1, 1_000_000)))
     with interrupt(after=0.3), pytest.raises(KeyboardInterrupt):
         read(store, stream, "SELECT count(*) FROM stream")
     assert (stream.count > 0, store.execute("SELECT 1")) == (True, [(1,)])
