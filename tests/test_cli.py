@@ -533,6 +533,7 @@ def failing() -> bool:
 @pytest.fixture(name="_signals")
 def _restored() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # another test may have left it ignored
     yield
     for number, handler in before.items():
         if signal.getsignal(number) != handler:
