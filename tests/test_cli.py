@@ -454,7 +454,7 @@ def _long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def interrupted(process: "subprocess.Popen[bytes]", number: signal.Signals = signal.SIGINT) -> str:
+def interrupted(process: "subprocess.Popen[bytes]", number: signal.Signals = signal.SIGTERM) -> str:
     """What a process tells whose exit status is that of an interrupt."""
     process.send_signal(number)
     _, told = process.communicate()
@@ -514,7 +514,7 @@ class Interrupting:
     """Interrupts when it is removed, where no error can be raised."""
 
     def __del__(self) -> None:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # SIGINT is ignored in the background
 
 
 def lasting() -> bool:
@@ -533,7 +533,6 @@ def failing() -> bool:
 @pytest.fixture(name="_signals")
 def _restored() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # another test may have left it ignored
     yield
     for number, handler in before.items():
         if signal.getsignal(number) != handler:
