@@ -1,5 +1,6 @@
 """Fixtures of more than one test file."""
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from tests.timesketch_server import Timesketch
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+
+def pytest_configure() -> None:
+    """Ctrl-C ends tests and the programs that they start: a shell has it ignored of what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
