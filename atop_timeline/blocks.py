@@ -77,10 +77,13 @@ class Samples:
         self.remarks.append(Remark(int(self.offsets[number]), what, serious=True))
 
 
-def blocks_of(samples: Iterable[Sample], users: Mapping[int, str]) -> Iterator[Samples]:
-    """Consecutive samples behind one header, together; the tasks of one block give way to the next."""
+def blocks_of(samples: Iterable[Sample], users: Mapping[int, str], first: int = 0) -> Iterator[Samples]:
+    """Consecutive samples behind one header, together; the tasks of one block give way to the next.
+
+    `first` is the number of the first one.
+    """
     np.empty(_KEPT_BYTES, np.uint8)  # freed, it has glibc keep what each sample takes for the next one: mallopt(3)
-    block = _Block(users)
+    block = _Block(users, first)
     for sample in samples:
         if block.count and not block.has_room_for(sample):
             yield block.samples()
@@ -97,10 +100,10 @@ def blocks_of(samples: Iterable[Sample], users: Mapping[int, str]) -> Iterator[S
 class _Block:
     """Samples that gather, behind the last one of those before, if that is there; `count` are new."""
 
-    def __init__(self, users: Mapping[int, str]) -> None:
+    def __init__(self, users: Mapping[int, str], first: int) -> None:
         self.count = 0
         self._users = users
-        self._first = 0
+        self._first = first
         self._distinct = Distinct(_BLOCK_BYTES)
         self._begin()
 

@@ -58,6 +58,11 @@ class LogFile:
         return not self.volume and os.path.basename(self.evidence) == self.path  # noqa: PTH119  a text, no path
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it lies there as atop wrote it: its bytes are at hand in any order."""
+        return not (self.is_carved or self._wrapping)
+
+    @property
     def allocation(self) -> str:
         """As an event names it."""
         return "carved" if self.is_carved else "allocated"

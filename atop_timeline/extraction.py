@@ -36,10 +36,17 @@ class Report:
     timelines: list[dict[str, Any]] = field(default_factory=list)
     repeated_samples: int = 0
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next log that is read is but another stretch of the last one."""
+        return bool(self.logs) and self.logs[-1].goes_on
+
     def add(self, reading: Reading | Done, file: LogFile) -> None:
-        """A log that was read."""
+        """A log that was read, or a stretch of one."""
         if reading.problem:
             self.problems.append(reading.problem)
+        elif reading.report and self.goes_on:
+            self.logs[-1].add(reading.report)
         elif reading.report and (reading.report.samples or not file.is_carved):
             self.logs.append(reading.report)
 
@@ -165,11 +172,14 @@ def _merge(
     workers: Workers | None,
 ) -> None:
     """Reads all logs, or has them read, into a timeline and a report."""
+    steps = {id(file): step for file, step in _in_turn([task.file for task in tasks])}
+    tasks = workers.parted(tasks) if workers else tasks
     readings = workers.readings(tasks, merged.timeline.directory) if workers else (task.reading() for task in tasks)
     with closing(readings):
-        for reading, (file, step) in zip(readings, _in_turn([task.file for task in tasks]), strict=True):
-            merged.add(reading, partial(_advance, progress, step))
-            report.add(reading, file)
+        for task, reading in zip(tasks, readings, strict=True):
+            if report.goes_on or not task.is_rest:  # else damage has led on to the end
+                merged.add(reading, partial(_advance, progress, steps[id(task.file)]))
+                report.add(reading, task.file)
 
 
 def _advance(progress: Callable[[Progress], None], step: Progress, position: int) -> None:
@@ -183,21 +193,23 @@ class _Merged:
         self.timeline = timeline
         self._jobs = jobs
         self._log_id = -1
+        self._begins: dict[int, int] = {}
 
     def add(self, reading: Reading | Done, advance: Callable[[int], None]) -> None:
-        """All of a file."""
-        begins: dict[int, int] = {}
+        """All of a file, or a stretch of it."""
         for part in self._parts(reading):
             if part.origin:
                 self._log_id += 1
                 self.timeline.add_log(self._log_id, part.origin)
             for events in part.events:
                 self.timeline.insert(self._log_id, events)
-            begins.setdefault(self._log_id, part.offset)
+            self._begins.setdefault(self._log_id, part.offset)
             advance(reading.position)
             del part, events  # the next ones may be large
-        for damage in reading.report.damages if reading.report and begins else ():
-            self.timeline.add_damage(_log_at(begins, damage.offset), damage)
+        for damage in reading.report.damages if reading.report and self._begins else ():
+            self.timeline.add_damage(_log_at(self._begins, damage.offset), damage)
+        if not (reading.report and reading.report.goes_on):
+            self._begins = {}
 
     def _parts(self, reading: Reading | Done) -> Iterator[Part]:
         """What was read, or is while the part before goes into the timeline."""

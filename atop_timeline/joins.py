@@ -14,11 +14,10 @@ from isal import isal_zlib
 
 from atop_timeline.header import Header
 from atop_timeline.layout import Layout
-from atop_timeline.record import Bytes, Sample, TornError, read_sample
+from atop_timeline.record import Bytes, Sample, TornError, read_sample, stored_bytes
 
 _SECTOR_BYTES, _BLOCK_BYTES = 1 << 9, 1 << 12
 _MOST_BYTES, _MOST_BYTES_IN_SECTORS = 1 << 21, 1 << 16
-_LENGTHS = ("scomplen", "pcomplen", "ccomplen", "icomplen")
 _MOST_STARTS = 1 << 6  # that may follow one sample
 _FREE_BYTES, _BYTES_PER_BYTE = 1 << 33, 16  # of system-level data, to be inflated in vain
 BEHIND_HEADER = -1
@@ -67,8 +66,7 @@ class Joins:
         record = self._record(layout, torn.offset)
         if record is None:
             return None
-        names = layout.rawrecord.names or ()
-        size = layout.rawrecord.itemsize + sum(int(record[name]) for name in _LENGTHS if name in names)
+        size = stored_bytes(record)
         for following in self._starts.get((*_key(layout), int(record["curtime"])), ()):
             if size <= _MOST_BYTES and not (torn.offset + size - following) % _SECTOR_BYTES:
                 for cut in _cuts(torn.offset + 1, torn.offset + size):

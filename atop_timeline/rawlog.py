@@ -3,7 +3,7 @@
 The format: rawlog.h and rawlog.c of atop.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 from atop_timeline.blocks import Samples, blocks_of
 from atop_timeline.header import RAWHEADER_BYTES, Header
 from atop_timeline.leads import HEADER_HEAD
-from atop_timeline.record import BOOT, Bytes, Remark, Sample, TornError, has_time, read_sample
+from atop_timeline.record import BOOT, Bytes, Remark, Sample, TornError, has_time, read_sample, stored_bytes
 from atop_timeline.recovery import Found, Recovery
 from atop_timeline.salvage import Salvage
 
@@ -42,16 +42,35 @@ class Damage(NamedTuple):
         return f"{self.what}; {place}, {self.samples:,} samples lost, {self.parts:,} saved in part"
 
 
+class Stretch(NamedTuple):
+    """Samples of a log that are read by themselves: up to where one ends, and behind another.
+
+    `before` is the offset of the sample before them, `end` where the last one ends; None where the log itself begins
+    or ends there. `first` is the number of the first one. Damage leads on to the end of the log: what is behind it is
+    found otherwise than by the lengths that records tell.
+    """
+
+    first: int = 0
+    before: int | None = None
+    end: int | None = None
+
+
+WHOLE = Stretch()
+
+
 class RawLog:
     """A raw log, read from a seekable stream that the caller closes; `users` are the machine's names by user id.
 
     Raises `WrongParser` where neither a header nor a sample is in the stream, `UnknownLayout` where no known
     atop wrote it and none can be inferred. `headers`, `damages` and `remarks` are complete once the samples
-    have been read to their end.
+    have been read to their end; `goes_on` then tells that a stretch of them ended as it should, before the log does.
     """
 
-    def __init__(self, stream: BinaryIO, users: Mapping[int, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, stream: BinaryIO, users: Mapping[int, str] = MappingProxyType({}), stretch: Stretch = WHOLE
+    ) -> None:
         self.users = users
+        self._stretch = stretch
         self._data = Bytes(stream)
         self._recovery = Recovery(self._data)
         self.header = self._recovery.first_header()
@@ -73,17 +92,25 @@ class RawLog:
         self._reset()
         header = self.header
         offset, proved = header.start, max(header.start - RAWHEADER_BYTES + HEADER_HEAD, 0)
+        _, before, end = self._stretch
+        if before is not None:
+            offset = proved = before
         if offset == self.size:
             self.damages.append(Damage(offset, 0, 0, 0, "header only, no sample behind it"))
         while offset < self.size:
-            torn = ""
+            if offset == end:
+                self.goes_on = True
+                return
+            begin, torn = offset, ""
             try:
                 sample, proved, offset = read_sample(self._data, header, offset)
             except TornError as error:
                 torn = str(error)
             if torn:
-                end = yield from self._across(header, proved, offset, torn)
-                header, proved, offset = end.header, end.proved, end.start
+                found = yield from self._across(header, proved, offset, torn)
+                header, proved, offset, end = found.header, found.proved, found.start, None
+            elif begin == before:
+                self._last = sample.record
             else:
                 yield self._compared(sample)
                 del sample  # it may be large, and the next one as well
@@ -93,11 +120,25 @@ class RawLog:
 
     def blocks(self) -> Iterator[Samples]:
         """The samples in blocks of some megabytes, for work by columns; the tasks of one give way to the next."""
-        return blocks_of(self.samples(), self.users)
+        return blocks_of(self.samples(), self.users, self._stretch.first)
+
+    def stretches(self, offsets: Sequence[int]) -> list[Stretch]:
+        """All of the log, in stretches that end at these offsets or behind, as records tell; fewer where they lie."""
+        stretches, offset, number = [WHOLE], self.header.start, 0
+        for each in offsets:
+            before = offset
+            while offset < each and (record := self._record(self.header, offset)) is not None:
+                before, offset, number = offset, offset + stored_bytes(record), number + 1
+            if not each <= offset < self.size or before == offset:
+                break
+            stretches[-1] = stretches[-1]._replace(end=offset)
+            stretches.append(Stretch(number, before))
+        return stretches
 
     def _reset(self) -> None:
         self.headers, self.damages, self.remarks = [self.header], list[Damage](), list[Remark]()
         self._last = None
+        self.goes_on = False
         if self.header.caveat:
             self.remarks.append(Remark(0, self.header.caveat, serious=True))
 

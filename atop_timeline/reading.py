@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from atop_timeline.evidence import LogFile, Problem
 from atop_timeline.header import Header
 from atop_timeline.logs import SAMPLE, LogOrigin
 from atop_timeline.plugins import Parser
-from atop_timeline.rawlog import Damage, RawLog
+from atop_timeline.rawlog import WHOLE, Damage, RawLog, Stretch
 from atop_timeline.record import LAST_SECOND, Remark
 
 
@@ -25,7 +25,7 @@ class LogReport:
     """What was read of a log, and what was lost; times are seconds since 1970 UTC.
 
     `parts` is how many of the samples were saved in part. `sha256` is that of the file as it lies there, None
-    where not all of it can be read, or where it is no file.
+    where not all of it can be read, or where it is no file. `goes_on`: what is behind is another stretch.
     """
 
     file: LogFile
@@ -37,6 +37,7 @@ class LogReport:
     damages: list[Damage] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     sha256: str | None = None
+    goes_on: bool = False
 
     def count(self, samples: Samples) -> None:
         """Add some samples that were read."""
@@ -45,6 +46,17 @@ class LogReport:
         self.parts += int(samples.parts.sum())
         self.first = min(int(times.min()), self.first if self.first is not None else LAST_SECOND)
         self.last = max(int(times.max()), self.last or 0)
+
+    def add(self, behind: "LogReport") -> None:
+        """Add the stretch behind what was read."""
+        self.samples += behind.samples
+        self.parts += behind.parts
+        self.first = min((each for each in (self.first, behind.first) if each is not None), default=None)
+        self.last = max((each for each in (self.last, behind.last) if each is not None), default=None)
+        self.headers += behind.headers[1:]
+        self.damages += behind.damages
+        self.remarks = sorted({*self.remarks, *behind.remarks})
+        self.goes_on = behind.goes_on
 
     @property
     def hostnames(self) -> list[str]:
@@ -75,9 +87,18 @@ class Part(NamedTuple):
 
 
 class Reading:
-    """The way of one log through parsers: `report`, or the `problem` it has instead, once all parts were asked for."""
+    """The way of one log through parsers: `report`, or the `problem` it has instead, once all parts were asked for.
 
-    def __init__(self, file: LogFile, parsers: Sequence[Parser] = (), wanted: Collection[str] = ()) -> None:
+    Of a `stretch` behind another one there is no SHA-256, and its first part has no origin.
+    """
+
+    def __init__(
+        self,
+        file: LogFile,
+        parsers: Sequence[Parser] = (),
+        wanted: Collection[str] = (),
+        stretch: Stretch = WHOLE,
+    ) -> None:
         self.report: LogReport | None = None
         self.problem: Problem | None = None
         self.position = 0
@@ -85,18 +106,21 @@ class Reading:
         self._file = file
         self._parsers = parsers
         self._wanted = wanted
+        self._stretch = stretch
 
     def parts(self) -> Iterator[Part]:
         """What the parsers make of the samples, in their order; to be used before the next one is asked for."""
-        read, header = LogReport(self._file), None
+        read, is_rest = LogReport(self._file), self._stretch.before is not None
         with ExitStack() as stack:
             try:
-                stream, hashed = (self._file.open(), None) if self._file.is_carved else self._file.open_hashed()
+                is_hashed = not (self._file.is_carved or is_rest)
+                stream, hashed = self._file.open_hashed() if is_hashed else (self._file.open(), None)
                 stack.enter_context(stream)
-                log = Carving(stream, self._file.users) if self._file.is_carved else RawLog(stream, self._file.users)
+                log = self._log(stream)
             except (WrongParser, UnknownLayout, OSError) as error:
                 self.problem = Problem(self._file.where, str(error), serious=True)
                 return
+            header = log.headers[0] if is_rest else None
             for samples in log.blocks():
                 read.count(samples)
                 origin = None if samples.header is header else _origin(self._file, samples.header)
@@ -107,8 +131,13 @@ class Reading:
                 del samples  # the next ones may be large
             read.sha256 = hashed.sha256() if hashed else None
         read.headers, read.damages = log.headers, log.damages
+        read.goes_on = isinstance(log, RawLog) and log.goes_on
         read.remarks = sorted({*log.remarks, *read.remarks})
         self.report = read
+
+    def _log(self, stream: BinaryIO) -> RawLog | Carving:
+        users = self._file.users
+        return Carving(stream, users) if self._file.is_carved else RawLog(stream, users, self._stretch)
 
     def _events(self, samples: Samples) -> Iterator[Events]:
         yield _sample_events(samples)

@@ -221,6 +221,12 @@ def has_time(record: np.void) -> bool:
     return 0 < int(record["curtime"]) <= LAST_SECOND
 
 
+def stored_bytes(record: np.void) -> int:
+    """How many bytes of the log a record and its streams have, as it says."""
+    names = record.dtype.names or ()
+    return record.dtype.itemsize + sum(int(record[name]) for name in _BLOBS if name in names)
+
+
 def announced(record: np.void) -> int:
     """The number of tasks that a record announces."""
     return int(record["ndeviat" if "ndeviat" in (record.dtype.names or ()) else "nlist"])

@@ -1,4 +1,4 @@
-"""Logs read by other processes, of this machine or of a cluster: one log, one task.
+"""Logs read by other processes, of this machine or of a cluster: one log, one task, or several where it is alone.
 
 Whatever they do not give, for whatever reason, is read here.
 """
@@ -24,8 +24,10 @@ from atop_timeline import plugins
 from atop_timeline.ahead import in_order
 from atop_timeline.errors import EvidenceError
 from atop_timeline.evidence import LogFile, Problem
+from atop_timeline.rawlog import WHOLE, Stretch
 from atop_timeline.reading import LogReport, Part, Reading
 from atop_timeline.store import Room
+from atop_timeline.stretches import stretches_of
 
 _LEAST_BYTES = 1 << 21
 """Of a log or several: what takes less time than a process takes to start."""
@@ -49,11 +51,17 @@ class Task(NamedTuple):
     file: LogFile
     parsers: tuple[str, ...]
     wanted: frozenset[str]
+    stretch: Stretch = WHOLE
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether another task has what is before it in the log."""
+        return self.stretch.before is not None
 
     def reading(self) -> Reading:
         """The way to do it here."""
         known = plugins.parsers()
-        return Reading(self.file, [known[name] for name in self.parsers], self.wanted)
+        return Reading(self.file, [known[name] for name in self.parsers], self.wanted, self.stretch)
 
 
 @dataclass(frozen=True)
@@ -108,14 +116,21 @@ class Workers:
     """Who reads logs instead of this process.
 
     `start` gives an executor, whatever engine it is of; so many logs may be `ahead` of the one that is merged.
-    What is read comes back in files where they are `here`, on this machine, else as bytes. `left` counts the logs
-    that were read here, as they did not give them.
+    What is read comes back in files where they are `here`, on this machine, else as bytes. So many `readers`, this
+    process with them, a log by itself is worth. `left` counts the logs that were read here, as they did not give them.
     """
 
     start: Callable[[], AbstractContextManager[Engine]]
     ahead: int
     are_here: bool = False
+    readers: int = 1
     left: int = 0
+
+    def parted(self, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks, or a single one as several: stretches of its log."""
+        if len(tasks) != 1:
+            return list(tasks)
+        return [tasks[0]._replace(stretch=each) for each in stretches_of(tasks[0].file, self.readers)]
 
     def readings(self, tasks: Sequence[Task], directory: Path) -> Generator[Reading | Done]:
         """The tasks in their order, done where that takes less time; the directory is for files."""
@@ -130,12 +145,12 @@ class Workers:
                     yield done
                     del done  # the next one may be large
                 else:
-                    self.left += 1
+                    self.left += not _is_first(task)
                     with _reading:
                         yield task.reading()
 
     def _begun(self, engine: Engine, directory: Path, task: Task) -> Pending | None:
-        if self.are_here or task.file.can_travel:
+        if not _is_first(task) and (self.are_here or task.file.can_travel):
             with suppress(Exception):  # whatever an engine raises: then it is read here
                 return engine.submit(do, task, directory if self.are_here else None)
         return None
@@ -148,7 +163,7 @@ def do(task: Task, directory: Path | None) -> Done:
     """
     with _reading:
         reading = task.reading()
-        parts = _complete(reading, task.file)
+        parts = _complete(reading, task)
         packed = _filed(parts, directory) if directory else _in_memory(parts)
     return Done(reading.report, task.file.size, packed)
 
@@ -156,7 +171,7 @@ def do(task: Task, directory: Path | None) -> Done:
 def local(room: Room) -> Workers | None:
     """Processes of this machine, as many as there is room for; None where this one is enough."""
     count = min(room.jobs, (room.memory - _MAIN_BYTES) // _WORKER_BYTES) if room.jobs > 1 else 0
-    return Workers(partial(processes, count), 2 * count, are_here=True) if count > 0 else None
+    return Workers(partial(processes, count), 2 * count, are_here=True, readers=count) if count > 0 else None
 
 
 @contextmanager
@@ -208,6 +223,11 @@ def _end_after(end: Callable[[], object]) -> None:
     os._exit(1)
 
 
+def _is_first(task: Task) -> bool:
+    """Whether this process reads it while others read the rest of the log."""
+    return not task.is_rest and task.stretch.end is not None
+
+
 def _result(task: Task, pending: Pending | None) -> Done | None:
     if pending:
         with suppress(Exception):  # whatever an engine raises: then it is read here
@@ -218,14 +238,14 @@ def _result(task: Task, pending: Pending | None) -> Done | None:
     return None
 
 
-def _complete(reading: Reading, file: LogFile) -> Iterator[Part]:
+def _complete(reading: Reading, task: Task) -> Iterator[Part]:
     """All parts; raises behind them where that is not all that can be had from here."""
     for part in reading.parts():
         yield part.made()
     if reading.problem:
         raise EvidenceError(f"{reading.problem.where}: {reading.problem.what}")
-    if reading.report and not (reading.report.sha256 or file.is_carved):
-        raise EvidenceError(f"{file.where}: not all of it can be read")
+    if reading.report and not (reading.report.sha256 or task.file.is_carved or task.is_rest):
+        raise EvidenceError(f"{task.file.where}: not all of it can be read")
 
 
 def _filed(parts: Iterator[Part], directory: Path) -> Packed:

@@ -30,7 +30,7 @@ class Reading(NamedTuple):
     def told(self) -> object:
         """The same, to be compared."""
         samples = [(each.offset, each.record.tobytes(), each.digest, each.caveat) for each in self.samples]
-        return samples, [each.tasks.tobytes() for each in self.samples], self[1:]
+        return samples, [each.tasks.tobytes() for each in self.samples], *self[1:3], sorted(set(self.remarks))
 
 
 class Span(NamedTuple):
@@ -68,13 +68,29 @@ def check(data: bytes, known: Sequence[Pristine]) -> None:
 
 
 def check_twice(data: bytes) -> None:
-    """Asserts that a log is read in the same way again, and in blocks."""
+    """Asserts that a log is read in the same way again, in blocks, and by several who each read a stretch."""
     first, second = read(data), read(data)
     assert (first and first.told()) == (second and second.told()), "not the same twice"
     if first:
         assert [(each.offset, each.tasks.tobytes()) for each in first.samples] == list(_by_blocks(data)), (
             "not so in blocks"
         )
+        assert first.told() == by_stretches(data, 3).told(), "not so in stretches"
+
+
+def by_stretches(data: bytes, count: int) -> Reading:
+    """What comes of a log that at most so many read, each a stretch, as far as those before end as they should."""
+    offsets = [len(data) * number // count for number in range(1, count)]
+    found = Reading([], [], [], [])
+    for stretch in RawLog(io.BytesIO(data)).stretches(offsets):
+        log = RawLog(io.BytesIO(data), stretch=stretch)
+        found.samples.extend(log.samples())
+        found.headers.extend(log.headers[stretch.before is not None :])
+        found.damages.extend(log.damages)
+        found.remarks.extend(log.remarks)
+        if not log.goes_on:
+            break
+    return found
 
 
 def _by_blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
