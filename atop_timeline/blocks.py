@@ -11,12 +11,12 @@ from atop_timeline.distinct import Distinct
 from atop_timeline.header import Header
 from atop_timeline.record import Remark, Sample, TornError, inflate
 
-_BLOCK_BYTES = 1 << 26
+BLOCK_BYTES = 24 << 20  # of different tasks: some six times as much is taken while parsers work
+_LARGE_BLOCK_BYTES = 1 << 26  # where a sample has more
 _BLOCK_TASKS = 1 << 17
 _STREAM_BYTES = 1 << 24
 _BLOCK_SAMPLES = 4096
 _KEPT_BYTES = 31 << 20
-_LEAST_PER_BLOCK = 8  # samples: fewer and larger ones are not there again in the next block
 _NOTHING = np.empty(0, np.void)  # in place of tasks that are with others
 
 
@@ -55,8 +55,8 @@ class Samples:
 
     @property
     def is_large(self) -> bool:
-        """Whether a sample has more tasks than fit into a block, and so is alone."""
-        return self.tasks.nbytes > _BLOCK_BYTES
+        """Whether it takes so much memory that nothing else should at the same time."""
+        return self.tasks.nbytes > BLOCK_BYTES
 
     def system(self, number: int) -> np.void | None:
         """What a sample has of the machine as a whole; None where that is not known, or no layout tells of it."""
@@ -85,14 +85,16 @@ def blocks_of(samples: Iterable[Sample], users: Mapping[int, str], first: int = 
     np.empty(_KEPT_BYTES, np.uint8)  # freed, it has glibc keep what each sample takes for the next one: mallopt(3)
     block = _Block(users, first)
     for sample in samples:
-        if block.count and not block.has_room_for(sample):
+        if block.add(sample):
+            continue
+        if block.count:
             yield block.samples()
             block.go_on()
-        if sample.tasks.nbytes > _BLOCK_BYTES:
+        if sample.tasks.nbytes > _LARGE_BLOCK_BYTES:
             yield block.alone(sample)
             del sample  # the next one may be large as well
-            continue
-        block.add(sample)
+        elif not block.add(sample):
+            block.begin(sample)
     if block.count:
         yield block.samples()
 
@@ -104,37 +106,44 @@ class _Block:
         self.count = 0
         self._users = users
         self._first = first
-        self._distinct = Distinct(_BLOCK_BYTES)
+        self._bytes = BLOCK_BYTES
+        self._distinct = Distinct(self._bytes)
         self._begin()
 
-    def _begin(self, *before: Sample) -> None:
+    def _begin(self) -> None:
         self._first, self.count = self._first + self.count, 0
         self._gathered: list[Sample] = []
         self._which: list[NDArray[np.intp]] = []
         self._tasks = self._others = 0
         self._distinct.clear()
-        for each in before:
-            self._place(each)
-        if not before:
-            self._kept: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
 
-    def has_room_for(self, sample: Sample) -> bool:
-        """Whether a further sample may be with those that are there."""
+    def begin(self, sample: Sample) -> None:
+        """Begins a block with a sample, without that of the block before; a larger one if it has to be."""
+        if sample.tasks.nbytes > self._bytes:
+            self._bytes = _LARGE_BLOCK_BYTES
+            self._distinct = Distinct(self._bytes)
+        self._begin()
+        self.add(sample)
+
+    def add(self, sample: Sample) -> bool:
+        """Whether there was room for a further sample: then it is there."""
+        if self._gathered and not self._suits(sample):
+            return False
+        if not self._place(sample):
+            return False
+        self.count += 1
+        self._others += len(sample.system) + len(sample.cgroups) + len(sample.pids)
+        return True
+
+    def _suits(self, sample: Sample) -> bool:
+        """Whether a further sample may be with those that are there, if its tasks fit in."""
         return (
             sample.header is self._gathered[0].header
-            and self._distinct.has_room_for(sample.tasks)
             and self._tasks + len(sample.tasks) <= _BLOCK_TASKS
             and self._others <= _STREAM_BYTES
             and self.count < _BLOCK_SAMPLES
         )
-
-    def add(self, sample: Sample) -> None:
-        """A further sample, for which there is room, if need be without the one of the block before."""
-        if self._gathered and not self.has_room_for(sample):
-            self._begin()
-        self._place(sample)
-        self.count += 1
-        self._others += len(sample.system) + len(sample.cgroups) + len(sample.pids)
 
     def samples(self) -> Samples:
         """Those that are there."""
@@ -146,9 +155,12 @@ class _Block:
 
     def go_on(self) -> None:
         """Begins a further block, when nobody needs this one any more."""
-        last, which = self._gathered[-1], self._which[-1]
+        last, which, kept = self._gathered[-1], self._which[-1], self._kept
         tasks = self._distinct.tasks(last.header.layout.tstat).take(which)
-        self._begin(*([last._replace(tasks=tasks)] if tasks.nbytes * _LEAST_PER_BLOCK <= _BLOCK_BYTES else []))
+        self._begin()
+        if tasks.nbytes <= BLOCK_BYTES:
+            self._kept = kept
+            self._place(last._replace(tasks=tasks))
 
     def alone(self, sample: Sample) -> Samples:
         """A sample that is too large for a block, where no new ones are there."""
@@ -158,11 +170,14 @@ class _Block:
         self._begin()
         return found
 
-    def _place(self, sample: Sample) -> None:
-        """Has a sample behind those that are there."""
-        self._which.append(self._distinct.add(sample.tasks))
+    def _place(self, sample: Sample) -> bool:
+        """Has a sample behind those that are there, if its tasks fit in; whether they do."""
+        if sample.tasks.nbytes > self._bytes or (which := self._distinct.add(sample.tasks)) is None:
+            return False
+        self._which.append(which)
         self._gathered.append(sample._replace(tasks=_NOTHING))
         self._tasks += len(sample.tasks)
+        return True
 
     def _from(self, begin: int) -> Samples:
         """The samples from one of those that are there on."""

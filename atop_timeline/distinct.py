@@ -21,12 +21,11 @@ class Distinct:
         self._count = 0
         self._latest[:] = _NEW
 
-    def has_room_for(self, tasks: NDArray[np.void]) -> bool:
-        """Whether further ones fit in, even if all are new."""
-        return (self._count + len(tasks)) * tasks.itemsize <= len(self._buffer)
+    def add(self, tasks: NDArray[np.void]) -> NDArray[np.intp] | None:
+        """Which of those that are there each of further ones is, shape (n,), once what is new of them is there too.
 
-    def add(self, tasks: NDArray[np.void]) -> NDArray[np.intp]:
-        """Which of those that are there each of further ones is, shape (n,), once what is new of them is there too."""
+        None where that does not fit in: then nothing is added.
+        """
         there, given = _words(self._all(tasks.dtype)), _words(tasks)
         places = _places(tasks["gen"])
         which: NDArray[np.intp] = self._latest[places].astype(np.intp)
@@ -36,6 +35,8 @@ class Distinct:
             which[some][differs // given.shape[1]] = _NEW
         new = np.flatnonzero(which == _NEW)
         end = self._count + len(new)
+        if end > len(there):
+            return None
         which[new] = np.arange(self._count, end)
         there[self._count : end] = given.take(new, axis=0)
         self._latest[places] = which

@@ -293,10 +293,11 @@ def test_a_log_that_atop_converted(name: str, tmp_path: Path) -> None:
         ]
 
 
-@pytest.mark.parametrize("block_bytes", [1, 200_000, 1 << 24])
+@pytest.mark.parametrize(("block_bytes", "large"), [(1, 1), (200_000, 200_000), (200_000, 1 << 24), (1 << 24, 1 << 24)])
 @pytest.mark.parametrize("name", NAMES)
-def test_blocks_hold_the_samples(name: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_BLOCK_BYTES", block_bytes)
+def test_blocks_hold_the_samples(name: str, block_bytes: int, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(blocks, "_LARGE_BLOCK_BYTES", large)
     assert list(of_blocks(RawLog(io.BytesIO(raw(name))))) == [
         (number, each.offset, each.digest, str(each.record), each.tasks.tobytes())
         for number, each in enumerate(samples(raw(name))[0])

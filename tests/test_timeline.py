@@ -345,11 +345,12 @@ def test_tasks_that_repeat_go_on_over_blocks(name: str, monkeypatch: pytest.Monk
         assert facts_of(name) == at_once
 
 
-@pytest.mark.parametrize("bytes_per_block", [1, 300_000, 600_000])
+@pytest.mark.parametrize("block_bytes", [1, 200_000, 300_000])
 @pytest.mark.parametrize("name", ["2.8.1", "2.12.1"])
-def test_large_samples_do_not_go_on(name: str, bytes_per_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_samples_do_not_go_on(name: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     count, made = facts_of(name)
-    monkeypatch.setattr(blocks, "_BLOCK_BYTES", bytes_per_block)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(blocks, "_LARGE_BLOCK_BYTES", block_bytes)
     parted_count, parted = facts_of(name)
     assert (parted, parted_count > count) == (made, True)
 
