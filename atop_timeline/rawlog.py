@@ -13,7 +13,17 @@ import numpy as np
 from atop_timeline.blocks import Samples, blocks_of
 from atop_timeline.header import RAWHEADER_BYTES, Header
 from atop_timeline.leads import HEADER_HEAD
-from atop_timeline.record import BOOT, Bytes, Remark, Sample, TornError, has_time, read_sample, stored_bytes
+from atop_timeline.record import (
+    BOOT,
+    MOST_TASK_BYTES,
+    Bytes,
+    Remark,
+    Sample,
+    TornError,
+    has_time,
+    read_sample,
+    stored_bytes,
+)
 from atop_timeline.recovery import Found, Recovery
 from atop_timeline.salvage import Salvage
 
@@ -64,12 +74,18 @@ class RawLog:
     Raises `WrongParser` where neither a header nor a sample is in the stream, `UnknownLayout` where no known
     atop wrote it and none can be inferred. `headers`, `damages` and `remarks` are complete once the samples
     have been read to their end; `goes_on` then tells that a stretch of them ended as it should, before the log does.
+    To read them raises `MemoryError` where the tasks of one have more than `most_bytes`.
     """
 
     def __init__(
-        self, stream: BinaryIO, users: Mapping[int, str] = MappingProxyType({}), stretch: Stretch = WHOLE
+        self,
+        stream: BinaryIO,
+        users: Mapping[int, str] = MappingProxyType({}),
+        stretch: Stretch = WHOLE,
+        most_bytes: int = MOST_TASK_BYTES,
     ) -> None:
         self.users = users
+        self._most_bytes = most_bytes
         self._stretch = stretch
         self._data = Bytes(stream)
         self._recovery = Recovery(self._data)
@@ -103,7 +119,7 @@ class RawLog:
                 return
             begin, torn = offset, ""
             try:
-                sample, proved, offset = read_sample(self._data, header, offset)
+                sample, proved, offset = read_sample(self._data, header, offset, self._most_bytes)
             except TornError as error:
                 torn = str(error)
             if torn:

@@ -17,7 +17,7 @@ from atop_timeline.header import Header
 from atop_timeline.logs import SAMPLE, LogOrigin
 from atop_timeline.plugins import Parser
 from atop_timeline.rawlog import WHOLE, Damage, RawLog, Stretch
-from atop_timeline.record import LAST_SECOND, Remark
+from atop_timeline.record import LAST_SECOND, MOST_TASK_BYTES, Remark
 
 
 @dataclass
@@ -89,7 +89,8 @@ class Part(NamedTuple):
 class Reading:
     """The way of one log through parsers: `report`, or the `problem` it has instead, once all parts were asked for.
 
-    Of a `stretch` behind another one there is no SHA-256, and its first part has no origin.
+    Of a `stretch` behind another one there is no SHA-256, and its first part has no origin. To ask for parts raises
+    `MemoryError` where the tasks of a sample have more than `most_bytes`.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Reading:
         parsers: Sequence[Parser] = (),
         wanted: Collection[str] = (),
         stretch: Stretch = WHOLE,
+        most_bytes: int = MOST_TASK_BYTES,
     ) -> None:
         self.report: LogReport | None = None
         self.problem: Problem | None = None
@@ -107,6 +109,7 @@ class Reading:
         self._parsers = parsers
         self._wanted = wanted
         self._stretch = stretch
+        self._most_bytes = most_bytes
 
     def parts(self) -> Iterator[Part]:
         """What the parsers make of the samples, in their order; to be used before the next one is asked for."""
@@ -137,7 +140,9 @@ class Reading:
 
     def _log(self, stream: BinaryIO) -> RawLog | Carving:
         users = self._file.users
-        return Carving(stream, users) if self._file.is_carved else RawLog(stream, users, self._stretch)
+        return (
+            Carving(stream, users) if self._file.is_carved else RawLog(stream, users, self._stretch, self._most_bytes)
+        )
 
     def _events(self, samples: Samples) -> Iterator[Events]:
         yield _sample_events(samples)

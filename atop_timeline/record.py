@@ -161,10 +161,10 @@ class Sample(NamedTuple):
     pids: bytes = b""
 
 
-def read_sample(data: Bytes, header: Header, offset: int) -> tuple[Sample, int, int]:
+def read_sample(data: Bytes, header: Header, offset: int, most_bytes: int = MOST_TASK_BYTES) -> tuple[Sample, int, int]:
     """The sample whose record begins at this offset, where its task list ends, and where the sample does.
 
-    Raises `TornError` where atop did not write it so.
+    Raises `TornError` where atop did not write it so, `MemoryError` where its tasks have more than so many bytes.
     """
     layout = header.layout
     head = data.read(offset, layout.rawrecord.itemsize, "record")
@@ -182,6 +182,8 @@ def read_sample(data: Bytes, header: Header, offset: int) -> tuple[Sample, int, 
     length = count * layout.tstat.itemsize
     if length > min(MOST_TASK_BYTES, (lengths[1] + 1) * MOST_INFLATION) or not could_hold(lengths[1], length):
         raise TornError(f"task list at offset {place}: {count} tasks in {lengths[1]} bytes are not possible")
+    if length > most_bytes:
+        raise MemoryError(f"task list at offset {place}: {length} bytes")
     blob = data.read(place, lengths[1], "task list")
     tasks = inflate(blob, length, f"task list at offset {place}")
     sample = Sample(

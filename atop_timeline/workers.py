@@ -22,10 +22,12 @@ from isal import isal_zlib
 
 from atop_timeline import plugins
 from atop_timeline.ahead import in_order
+from atop_timeline.blocks import BLOCK_BYTES
 from atop_timeline.errors import EvidenceError
 from atop_timeline.evidence import LogFile, Problem
 from atop_timeline.rawlog import WHOLE, Stretch
 from atop_timeline.reading import LogReport, Part, Reading
+from atop_timeline.record import MOST_TASK_BYTES
 from atop_timeline.store import Room
 from atop_timeline.stretches import stretches_of
 
@@ -58,10 +60,10 @@ class Task(NamedTuple):
         """Whether another task has what is before it in the log."""
         return self.stretch.before is not None
 
-    def reading(self) -> Reading:
+    def reading(self, most_bytes: int = MOST_TASK_BYTES) -> Reading:
         """The way to do it here."""
         known = plugins.parsers()
-        return Reading(self.file, [known[name] for name in self.parsers], self.wanted, self.stretch)
+        return Reading(self.file, [known[name] for name in self.parsers], self.wanted, self.stretch, most_bytes)
 
 
 @dataclass(frozen=True)
@@ -137,17 +139,15 @@ class Workers:
         if self.are_here and (len(tasks) == 1 or sum(task.file.size for task in tasks) < _LEAST_BYTES):
             yield from (task.reading() for task in tasks)
             return
-        with self.start() as engine:
-            begin = partial(self._begun, engine, directory)
-            for task, pending in in_order(begin, tasks, self.ahead):
-                done = _result(task, pending)
-                if done:
-                    yield done
-                    del done  # the next one may be large
-                else:
-                    self.left += not _is_first(task)
-                    with _reading:
-                        yield task.reading()
+        begun = in_order(lambda task: self._begun(engine, directory, task), tasks, self.ahead)
+        while True:
+            with self.start() as engine:
+                task = yield from _given(begun)
+            if not task:
+                return
+            self.left += 1
+            with _reading:  # it may take much memory, so the others have ended
+                yield task.reading()
 
     def _begun(self, engine: Engine, directory: Path, task: Task) -> Pending | None:
         if not _is_first(task) and (self.are_here or task.file.can_travel):
@@ -159,10 +159,10 @@ class Workers:
 def do(task: Task, directory: Path | None) -> Done:
     """Does a task, in whatever process this is; raises where not all of the log can be read, or in too many bytes.
 
-    What is made of it goes into a file in the directory, if there is one.
+    What is made of it goes into a file in the directory, if there is one: then others of this machine do as much.
     """
     with _reading:
-        reading = task.reading()
+        reading = task.reading(BLOCK_BYTES if directory else MOST_TASK_BYTES)
         parts = _complete(reading, task)
         packed = _filed(parts, directory) if directory else _in_memory(parts)
     return Done(reading.report, task.file.size, packed)
@@ -183,6 +183,7 @@ def processes(count: int) -> Iterator[Engine]:
         with ProcessPoolExecutor(count, context, _begin, (unwanted,)) as executor:
             try:
                 yield _Processes(executor, starter)
+                executor.shutdown()
             except BaseException:
                 unwanted.set()
                 executor.shutdown(cancel_futures=True)
@@ -226,6 +227,21 @@ def _end_after(end: Callable[[], object]) -> None:
 def _is_first(task: Task) -> bool:
     """Whether this process reads it while others read the rest of the log."""
     return not task.is_rest and task.stretch.end is not None
+
+
+def _given(begun: Iterator[tuple[Task, Pending | None]]) -> Generator[Reading | Done, None, Task | None]:
+    """What comes of tasks, up to the first one that is not given; returns that, if there is one."""
+    for task, pending in begun:
+        done = _result(task, pending)
+        if done:
+            yield done
+            del done  # the next one may be large
+        elif _is_first(task):
+            with _reading:
+                yield task.reading()
+        else:
+            return task
+    return None
 
 
 def _result(task: Task, pending: Pending | None) -> Done | None:

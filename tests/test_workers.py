@@ -6,9 +6,9 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -105,6 +105,38 @@ def test_what_is_too_much_for_memory_is_read_here(monkeypatch: pytest.MonkeyPatc
     given = Workers(partial(ThreadPoolExecutor, 1), ahead=1)
     assert outcome(evidence, given) == outcome(evidence, None)
     assert given.left == 1
+
+
+@pytest.mark.usefixtures("eager")
+def test_large_samples_are_read_while_nobody_else_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BLOCK_BYTES", 150_000)
+    evidence = [str(LOGS / name / "atop_raw") for name in ("1.26", "2.8.1", "2.13.0", "2.11.1", "2.6.0")]
+    at_work, seen = list[Executor](), list[tuple[str, bool]]()
+
+    @contextmanager
+    def start() -> Iterator[Executor]:
+        with ThreadPoolExecutor(2) as executor:
+            at_work.append(executor)
+            yield executor
+        at_work.clear()
+
+    given = Workers(start, ahead=1, are_here=True)
+    timeline, report = extract(
+        evidence,
+        workers=given,
+        only=["process", "recording", "system", "cgroup"],
+        progress=lambda step: seen.append((Path(step.log.evidence).parent.name, bool(at_work))),
+    )
+    with timeline:
+        assert (written(timeline, "timesketch"), summarize(report, timeline, {})) == outcome(evidence, None)
+    assert list(dict.fromkeys(seen)) == [
+        ("1.26", True),
+        ("2.8.1", False),
+        ("2.13.0", True),
+        ("2.11.1", False),
+        ("2.6.0", True),
+    ]
+    assert given.left == 2
 
 
 @pytest.mark.parametrize("name", ["missing", "no log"])
