@@ -81,7 +81,7 @@ class Store:
         """Bytes that it may take."""
         self._database = duckdb.connect(
             config={
-                "memory_limit": f"{self.memory // 2}B",
+                "memory_limit": f"{self.memory * 2 // 5}B",  # columns on their way may take the rest
                 "temp_directory": str(self.directory / "spilled"),
                 "threads": 1,
                 "checkpoint_threshold": "1TB",  # there is nothing to keep: it would only write all tables anew
