@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from atop_timeline.blocks import Samples, blocks_of
+from atop_timeline.blocks import BLOCK_BYTES, Samples, blocks_of
 from atop_timeline.header import RAWHEADER_BYTES, Header
 from atop_timeline.leads import HEADER_HEAD
 from atop_timeline.record import (
@@ -20,6 +20,7 @@ from atop_timeline.record import (
     Remark,
     Sample,
     TornError,
+    announced,
     has_time,
     read_sample,
     stored_bytes,
@@ -139,13 +140,21 @@ class RawLog:
         return blocks_of(self.samples(), self.users, self._stretch.first)
 
     def stretches(self, offsets: Sequence[int]) -> list[Stretch]:
-        """All of the log, in stretches that end at these offsets or behind, as records tell; fewer where they lie."""
+        """All of the log, in stretches that end at these offsets or behind, as records tell; fewer where they lie.
+
+        Only one where a sample before the last of these takes so much memory that it is not read beside others.
+        """
         stretches, offset, number = [WHOLE], self.header.start, 0
         for each in offsets:
             before = offset
-            while offset < each and (record := self._record(self.header, offset)) is not None:
+            while offset < each:
+                record = self._record(self.header, offset)
+                if record is None:
+                    return stretches
+                if announced(record) * self.header.layout.tstat.itemsize > BLOCK_BYTES:
+                    return [WHOLE]
                 before, offset, number = offset, offset + stored_bytes(record), number + 1
-            if not each <= offset < self.size or before == offset:
+            if offset >= self.size or before == offset:
                 break
             stretches[-1] = stretches[-1]._replace(end=offset)
             stretches.append(Stretch(number, before))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atop_timeline import stretches, workers
+from atop_timeline import rawlog, stretches, workers
 from atop_timeline.evidence import LogFile, Wanted, open_evidence
 from atop_timeline.extraction import Progress, extract
 from atop_timeline.rawlog import WHOLE
@@ -97,6 +97,12 @@ def test_what_is_read_by_one(tmp_path: Path) -> None:
     (carved,) = (each for each in open_evidence([image], Wanted(carve=True))[0].logs() if each.is_carved)
     assert [stretches_of(each, 3) for each in (log_of(packed), carved)] == [[WHOLE], [WHOLE]]
     assert stretches_of(log_of(LOGS / "2.8.1" / "atop_raw"), 1) == [WHOLE]
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_log_of_large_samples_is_read_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rawlog, "BLOCK_BYTES", 150_000)
+    assert [len(stretches_of(log_of(LOGS / name / "atop_raw"), 3)) for name in ("2.8.1", "2.13.0")] == [1, 3]
 
 
 def test_a_small_log_is_read_by_one() -> None:
