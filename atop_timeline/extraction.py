@@ -177,7 +177,7 @@ def _merge(
     readings = workers.readings(tasks, merged.timeline.directory) if workers else (task.reading() for task in tasks)
     with closing(readings):
         for task, reading in zip(tasks, readings, strict=True):
-            if report.goes_on or not task.is_rest:  # else damage has led on to the end
+            if report.goes_on or not task.stretch.is_rest:  # else damage has led on to the end
                 merged.add(reading, partial(_advance, progress, steps[id(task.file)]))
                 report.add(reading, task.file)
 

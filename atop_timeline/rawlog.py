@@ -65,6 +65,11 @@ class Stretch(NamedTuple):
     before: int | None = None
     end: int | None = None
 
+    @property
+    def is_rest(self) -> bool:
+        """Whether another one has what is before it in the log."""
+        return self.before is not None
+
 
 WHOLE = Stretch()
 

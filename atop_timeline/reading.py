@@ -113,7 +113,7 @@ class Reading:
 
     def parts(self) -> Iterator[Part]:
         """What the parsers make of the samples, in their order; to be used before the next one is asked for."""
-        read, is_rest = LogReport(self._file), self._stretch.before is not None
+        read, is_rest = LogReport(self._file), self._stretch.is_rest
         with ExitStack() as stack:
             try:
                 is_hashed = not (self._file.is_carved or is_rest)
@@ -139,10 +139,9 @@ class Reading:
         self.report = read
 
     def _log(self, stream: BinaryIO) -> RawLog | Carving:
-        users = self._file.users
-        return (
-            Carving(stream, users) if self._file.is_carved else RawLog(stream, users, self._stretch, self._most_bytes)
-        )
+        if self._file.is_carved:
+            return Carving(stream, self._file.users)
+        return RawLog(stream, self._file.users, self._stretch, self._most_bytes)
 
     def _events(self, samples: Samples) -> Iterator[Events]:
         yield _sample_events(samples)

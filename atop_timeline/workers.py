@@ -55,11 +55,6 @@ class Task(NamedTuple):
     wanted: frozenset[str]
     stretch: Stretch = WHOLE
 
-    @property
-    def is_rest(self) -> bool:
-        """Whether another task has what is before it in the log."""
-        return self.stretch.before is not None
-
     def reading(self, most_bytes: int = MOST_TASK_BYTES) -> Reading:
         """The way to do it here."""
         known = plugins.parsers()
@@ -226,7 +221,7 @@ def _end_after(end: Callable[[], object]) -> None:
 
 def _is_first(task: Task) -> bool:
     """Whether this process reads it while others read the rest of the log."""
-    return not task.is_rest and task.stretch.end is not None
+    return not task.stretch.is_rest and task.stretch.end is not None
 
 
 def _given(begun: Iterator[tuple[Task, Pending | None]]) -> Generator[Reading | Done, None, Task | None]:
@@ -260,7 +255,7 @@ def _complete(reading: Reading, task: Task) -> Iterator[Part]:
         yield part.made()
     if reading.problem:
         raise EvidenceError(f"{reading.problem.where}: {reading.problem.what}")
-    if reading.report and not (reading.report.sha256 or task.file.is_carved or task.is_rest):
+    if reading.report and not (reading.report.sha256 or task.file.is_carved or task.stretch.is_rest):
         raise EvidenceError(f"{task.file.where}: not all of it can be read")
 
 

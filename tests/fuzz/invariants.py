@@ -85,7 +85,7 @@ def by_stretches(data: bytes, count: int) -> Reading:
     for stretch in RawLog(io.BytesIO(data)).stretches(offsets):
         log = RawLog(io.BytesIO(data), stretch=stretch)
         found.samples.extend(log.samples())
-        found.headers.extend(log.headers[stretch.before is not None :])
+        found.headers.extend(log.headers[stretch.is_rest :])
         found.damages.extend(log.damages)
         found.remarks.extend(log.remarks)
         if not log.goes_on:
