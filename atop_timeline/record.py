@@ -171,20 +171,19 @@ def read_sample(data: Bytes, header: Header, offset: int, most_bytes: int = MOST
     record = np.frombuffer(head, layout.rawrecord)[0]
     if not has_time(record):
         raise TornError(f"record at offset {offset}: time {record['curtime']} is no second of the years to 9999")
-    lengths = [int(record[name]) for name in _BLOBS if name in (layout.rawrecord.names or ())]
-    start = offset + len(head)
-    if start + sum(lengths) > data.size:
+    start, end = offset + len(head), offset + stored_bytes(record)
+    if end > data.size:
         raise TornError(
-            f"record at offset {offset}: announces {sum(lengths)} bytes behind it, {data.size - start} are left"
+            f"record at offset {offset}: announces {end - start} bytes behind it, {data.size - start} are left"
         )
-    place = start + lengths[0]
+    place, compressed = start + int(record["scomplen"]), int(record["pcomplen"])
     count = announced(record)
     length = count * layout.tstat.itemsize
-    if length > min(MOST_TASK_BYTES, (lengths[1] + 1) * MOST_INFLATION) or not could_hold(lengths[1], length):
-        raise TornError(f"task list at offset {place}: {count} tasks in {lengths[1]} bytes are not possible")
+    if length > min(MOST_TASK_BYTES, (compressed + 1) * MOST_INFLATION) or not could_hold(compressed, length):
+        raise TornError(f"task list at offset {place}: {count} tasks in {compressed} bytes are not possible")
     if length > most_bytes:
         raise MemoryError(f"task list at offset {place}: {length} bytes")
-    blob = data.read(place, lengths[1], "task list")
+    blob = data.read(place, compressed, "task list")
     tasks = inflate(blob, length, f"task list at offset {place}")
     sample = Sample(
         header,
@@ -196,7 +195,7 @@ def read_sample(data: Bytes, header: Header, offset: int, most_bytes: int = MOST
         True,  # noqa: FBT003  whole
         *_other_streams(data, header, record, start),
     )
-    return sample, place + len(blob), start + sum(lengths)
+    return sample, place + len(blob), end
 
 
 def _other_streams(data: Bytes, header: Header, record: np.void, start: int) -> tuple[bytes, bytes, bytes]:
