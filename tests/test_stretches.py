@@ -1,8 +1,6 @@
 """One log read by several, each a stretch of it: the same bytes and the same summary as by one."""
 
 import gzip
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -17,11 +15,8 @@ from atop_timeline.rawlog import WHOLE
 from atop_timeline.store import Room
 from atop_timeline.stretches import stretches_of
 from atop_timeline.workers import Workers, local
-from tests.benchmarks.grown import Growth, write
-from tests.benchmarks.patterns import Pattern
 from tests.rawlogs import LOGS, offsets, raw, with_field, without
-from tests.test_cli import run
-from tests.test_workers import ONLY, Unreliable, begun, outcome, readers, until_alone
+from tests.test_workers import Unreliable, outcome
 
 THREADS = Workers(partial(ThreadPoolExecutor, 2), ahead=4, are_here=True, readers=3)
 
@@ -133,29 +128,3 @@ def test_progress_counts_a_log_once() -> None:
     assert {each.total for each in steps} == {path.stat().st_size}
     assert [each.done for each in steps] == sorted(each.done for each in steps)
     assert steps[-1].done == steps[-1].total
-
-
-@pytest.fixture(name="large", scope="module")
-def _large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log that is worth it."""
-    path = tmp_path_factory.mktemp("large") / "atop_20261123"
-    with path.open("wb") as stream:
-        write(Pattern(raw("2.8.1")), Growth(400), stream)
-    return path
-
-
-def test_a_process_that_is_killed_costs_nothing_but_time(large: Path, tmp_path: Path) -> None:
-    process = begun(large, tmp_path)
-    os.kill(readers(process)[0], signal.SIGKILL)
-    assert (process.communicate()[1], process.returncode, until_alone(process)) == (b"", 0, {})
-    done = run(str(large), "-q", "-o", str(tmp_path / "here.csv"), "--jobs", "1", *ONLY)
-    assert (done.returncode, {each.name for each in tmp_path.iterdir()}) == (0, {"here.csv", "timeline.csv"})
-    assert (tmp_path / "timeline.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
-
-
-def test_interrupted(large: Path, tmp_path: Path) -> None:
-    process = begun(large, tmp_path)
-    os.killpg(process.pid, signal.SIGINT)
-    told = process.communicate(timeout=20)[1].decode()
-    assert (process.returncode, told) == (130, "atop-timeline: interrupted, nothing was written\n")
-    assert (until_alone(process), list(tmp_path.iterdir())) == ({}, [])

@@ -175,16 +175,16 @@ def test_what_takes_no_time_starts_no_process(names: list[str]) -> None:
     assert outcome(evidence, replace(given, start=pytest.fail)) == outcome(evidence, None)
 
 
-@pytest.fixture(name="long", scope="module")
-def _long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return long_logs(tmp_path_factory.mktemp("long"))
+@pytest.fixture(name="long", scope="module", params=[(8, 40), (1, 400)], ids=["several logs", "a log that is shared"])
+def _long(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return long_logs(tmp_path_factory.mktemp("long"), *request.param)
 
 
-def long_logs(folder: Path) -> Path:
+def long_logs(folder: Path, count: int = 8, samples: int = 40) -> Path:
     """In a folder, logs that take a while, one like the other."""
     with (folder / "atop_00").open("wb") as stream:
-        write(Pattern(raw("2.8.1")), Growth(40), stream)
-    for number in range(1, 8):
+        write(Pattern(raw("2.8.1")), Growth(samples), stream)
+    for number in range(1, count):
         shutil.copy(folder / "atop_00", folder / f"atop_{number:02}")
     return folder
 
