@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from argparse import Namespace
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from atop_timeline.parquet import Contents, parted
 from atop_timeline.reading import LogReport
 from atop_timeline.store import Room
 from atop_timeline.timeline import ALL_TIME
-from atop_timeline.workers import Workers, local
+from atop_timeline.workers import Workers, ready
 from atop_timeline.writing import keep
 
 _MOST_TOLD = 10
@@ -86,7 +86,7 @@ def period(options: Namespace) -> tuple[int, int]:
 
 def _workers(options: Namespace, taken: Room) -> AbstractContextManager[Workers | None]:
     if options.cluster is None:
-        return nullcontext(local(taken))
+        return ready(taken)
     from atop_timeline.cluster import cluster  # noqa: PLC0415  an extra
 
     return cluster(options.cluster)

@@ -7,14 +7,15 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -32,7 +33,7 @@ from atop_timeline.store import Room
 from atop_timeline.stretches import stretches_of
 
 _LEAST_BYTES = 1 << 21
-"""Of a log or several: what takes less time than a process takes to start."""
+"""Of several logs: less takes no less time when others read some of them."""
 
 _MOST_PACKED_BYTES = 1 << 26
 """Of what comes back through memory, for one log: of half a gigabyte, if it is like others."""
@@ -170,17 +171,44 @@ def local(room: Room) -> Workers | None:
 
 
 @contextmanager
-def processes(count: int) -> Iterator[Engine]:
+def ready(room: Room) -> Iterator[Workers | None]:
+    """The same, and they are there at once: copies of this process, where it has no other threads yet.
+
+    Those that take their place, where one of them fails, start anew, which takes longer.
+    """
+    workers = local(room)
+    if workers is None or sys.platform != "linux" or threading.active_count() > 1:
+        yield workers
+        return
+    anew = workers.start
+    with ExitStack() as stack:
+        begun = [_ending(stack, stack.enter_context(processes(workers.readers, "fork")))]
+        workers.start = lambda: begun.pop() if begun else anew()
+        yield workers
+
+
+@contextmanager
+def _ending(stack: ExitStack, engine: Engine) -> Iterator[Engine]:
+    """An engine that was begun before, and ends with a stack."""
+    with stack.pop_all():
+        yield engine
+
+
+@contextmanager
+def processes(count: int, method: str = "spawn") -> Iterator[Engine]:
     """An executor of so many processes of this machine, which end with this one however that ends."""
-    context = multiprocessing.get_context("spawn")
-    with ThreadPoolExecutor(1) as starter:
-        unwanted = starter.submit(_held, context.Event).result()
-        with ProcessPoolExecutor(count, context, _begin, (unwanted,)) as executor:
+    context = multiprocessing.get_context(method)
+    wanted, owner = context.Pipe(duplex=False)
+    with wanted, owner, ThreadPoolExecutor(1) as starter:
+        executor = starter.submit(_held, ProcessPoolExecutor, count, context, _begin, (wanted, owner)).result()
+        with executor:
             try:
+                if method == "fork":
+                    starter.submit(_held, executor.submit, bool).result()  # anything has them all copied
                 yield _Processes(executor, starter)
                 executor.shutdown()
             except BaseException:
-                unwanted.set()
+                owner.close()
                 executor.shutdown(cancel_futures=True)
                 raise
 
@@ -204,18 +232,22 @@ def _held(function: Callable[..., _Result], *arguments: object) -> _Result:
     return function(*arguments)
 
 
-def _begin(unwanted: Event) -> None:
-    """In a new process, which has interrupts held: they are the parent's business, and its end is the end."""
+def _begin(wanted: Connection, owner: Connection) -> None:
+    """In a new process, which has interrupts held: they are the parent's business, and its end is the end.
+
+    So is that of the executor, which terminates processes where one has failed.
+    """
     for number in _INTERRUPTS:
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
-    parent = multiprocessing.parent_process()
-    for end in (unwanted.wait, *([parent.join] if parent else [])):
-        threading.Thread(target=_end_after, args=(end,), daemon=True).start()
+    owner.close()
+    threading.Thread(target=_end_after, args=(wanted,), daemon=True).start()
 
 
-def _end_after(end: Callable[[], object]) -> None:
-    end()
+def _end_after(wanted: Connection) -> None:
+    """Ends this process when nobody owns the other end any more."""
+    with suppress(EOFError):
+        wanted.recv()
     os._exit(1)
 
 

@@ -8,7 +8,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from atop_timeline.evidence import open_evidence
 from atop_timeline.extraction import extract
 from atop_timeline.store import Room
 from atop_timeline.summary import summarize
-from atop_timeline.workers import Task, Workers, do, local
+from atop_timeline.workers import Task, Workers, do, local, ready
 from tests.benchmarks.grown import Growth, write
 from tests.benchmarks.patterns import Pattern
 from tests.rawlogs import LOGS, NAMES, raw
@@ -69,11 +69,14 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("begun", [lambda room: nullcontext(local(room)), ready], ids=["new", "copied"])
 @pytest.mark.parametrize("jobs", [1, 2, 3])
-def test_any_number_of_processes_gives_the_same(jobs: int, evidence: list[str], here: Outcome) -> None:
-    given = local(Room(2_000_000_000, jobs=jobs))
-    assert outcome(evidence, given) == here
-    assert (given.left if given else None) == (None if jobs == 1 else 1)
+def test_any_number_of_processes_gives_the_same(
+    jobs: int, begun: Callable[[Room], AbstractContextManager[Workers | None]], evidence: list[str], here: Outcome
+) -> None:
+    with begun(Room(2_000_000_000, jobs=jobs)) as given:
+        assert outcome(evidence, given) == here
+        assert (given.left if given else None) == (None if jobs == 1 else 1)
 
 
 class Unreliable(Executor):
@@ -210,7 +213,8 @@ def members(process: subprocess.Popen[bytes]) -> dict[int, str]:
 
 
 def readers(process: subprocess.Popen[bytes]) -> list[int]:
-    return [pid for pid, command in members(process).items() if "spawn_main" in command]
+    others = {pid: command for pid, command in members(process).items() if pid != process.pid}
+    return [pid for pid, command in others.items() if "resource_tracker" not in command]
 
 
 def test_a_process_that_is_killed_costs_nothing_but_time(long: Path, tmp_path: Path) -> None:
