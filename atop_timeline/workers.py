@@ -199,18 +199,31 @@ def processes(count: int, method: str = "spawn") -> Iterator[Engine]:
     """An executor of so many processes of this machine, which end with this one however that ends."""
     context = multiprocessing.get_context(method)
     wanted, owner = context.Pipe(duplex=False)
-    with wanted, owner, ThreadPoolExecutor(1) as starter:
-        executor = starter.submit(_held, ProcessPoolExecutor, count, context, _begin, (wanted, owner)).result()
-        with executor:
-            try:
-                if method == "fork":
-                    starter.submit(_held, executor.submit, bool).result()  # anything has them all copied
-                yield _Processes(executor, starter)
-                executor.shutdown()
-            except BaseException:
-                owner.close()
-                executor.shutdown(cancel_futures=True)
-                raise
+    make = partial(ProcessPoolExecutor, count, context, _begin, (wanted, owner))
+    with (
+        wanted,
+        owner,
+        ThreadPoolExecutor(1) as starter,
+        _copying(make) if method == "fork" else starter.submit(_held, make).result() as executor,
+    ):
+        try:
+            yield _Processes(executor, starter)
+            executor.shutdown()
+        except BaseException:
+            owner.close()
+            executor.shutdown(cancel_futures=True)
+            raise
+
+
+def _copying(make: Callable[[], ProcessPoolExecutor]) -> ProcessPoolExecutor:
+    """An executor whose processes are there as copies of this one, made before it has another thread."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    try:
+        executor = make()
+        executor.submit(bool)  # anything has them all copied
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return executor
 
 
 class _Processes(NamedTuple):
