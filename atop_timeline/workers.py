@@ -115,13 +115,15 @@ class Workers:
 
     `start` gives an executor, whatever engine it is of; so many logs may be `ahead` of the one that is merged.
     What is read comes back in files where they are `here`, on this machine, else as bytes. So many `readers`, this
-    process with them, a log by itself is worth. `left` counts the logs that were read here, as they did not give them.
+    process with them, a log by itself is worth. `dismiss` ends those who have begun, where they are not needed. `left`
+    counts the logs that were read here, as they did not give them.
     """
 
     start: Callable[[], AbstractContextManager[Engine]]
     ahead: int
     are_here: bool = False
     readers: int = 1
+    dismiss: Callable[[], None] = lambda: None
     left: int = 0
 
     def parted(self, tasks: Sequence[Task]) -> list[Task]:
@@ -133,6 +135,7 @@ class Workers:
     def readings(self, tasks: Sequence[Task], directory: Path) -> Generator[Reading | Done]:
         """The tasks in their order, done where that takes less time; the directory is for files."""
         if self.are_here and (len(tasks) == 1 or sum(task.file.size for task in tasks) < _LEAST_BYTES):
+            self.dismiss()
             yield from (task.reading() for task in tasks)
             return
         begun = in_order(lambda task: self._begun(engine, directory, task), tasks, self.ahead)
@@ -184,6 +187,7 @@ def ready(room: Room) -> Iterator[Workers | None]:
     with ExitStack() as stack:
         begun = [_ending(stack, stack.enter_context(processes(workers.readers, "fork")))]
         workers.start = lambda: begun.pop() if begun else anew()
+        workers.dismiss = stack.close
         yield workers
 
 

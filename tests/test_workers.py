@@ -1,5 +1,6 @@
 """Logs read by other processes of this machine: the same bytes, and nothing left of them however it ends."""
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -176,6 +177,19 @@ def test_what_takes_no_time_starts_no_process(names: list[str]) -> None:
     assert given
     evidence = [str(LOGS / name / "atop_raw") for name in names]
     assert outcome(evidence, replace(given, start=pytest.fail)) == outcome(evidence, None)
+
+
+def test_who_is_not_needed_ends() -> None:
+    at_work = list[int]()
+    with ready(Room(jobs=2)) as given:
+        count = len(multiprocessing.active_children())
+        extraction = extract(
+            [str(LOGS / "2.8.1" / "atop_raw")],
+            workers=given,
+            progress=lambda _: at_work.append(len(multiprocessing.active_children())),
+        )
+        extraction.timeline.close()
+    assert (count, {*at_work}) == (2, {0})
 
 
 @pytest.fixture(name="long", scope="module", params=[(8, 40), (1, 400)], ids=["several logs", "a log that is shared"])
