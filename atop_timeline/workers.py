@@ -200,23 +200,28 @@ def _ending(stack: ExitStack, engine: Engine) -> Iterator[Engine]:
 
 @contextmanager
 def processes(count: int, method: str = "spawn") -> Iterator[Engine]:
-    """An executor of so many processes of this machine, which end with this one however that ends."""
+    """An executor of so many processes of this machine, which end with this one however that ends.
+
+    Where the machine does not let them start, it is one that does nothing.
+    """
     context = multiprocessing.get_context(method)
     wanted, owner = context.Pipe(duplex=False)
     make = partial(ProcessPoolExecutor, count, context, _begin, (wanted, owner))
-    with (
-        wanted,
-        owner,
-        ThreadPoolExecutor(1) as starter,
-        _copying(make) if method == "fork" else starter.submit(_held, make).result() as executor,
-    ):
+    with wanted, owner, ThreadPoolExecutor(1) as starter:
         try:
-            yield _Processes(executor, starter)
-            executor.shutdown()
-        except BaseException:
-            owner.close()
-            executor.shutdown(cancel_futures=True)
-            raise
+            executor = _copying(make) if method == "fork" else starter.submit(_held, make).result()
+        except (OSError, RuntimeError):  # there may be no /dev/shm for semaphores, or too many processes
+            starter.shutdown()
+            yield starter  # it refuses whatever comes
+            return
+        with executor:
+            try:
+                yield _Processes(executor, starter)
+                executor.shutdown()
+            except BaseException:
+                owner.close()
+                executor.shutdown(cancel_futures=True)
+                raise
 
 
 def _copying(make: Callable[[], ProcessPoolExecutor]) -> ProcessPoolExecutor:

@@ -240,6 +240,19 @@ def test_a_process_that_is_killed_costs_nothing_but_time(long: Path, tmp_path: P
     assert (tmp_path / "timeline.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
 
 
+def test_where_no_process_can_start_one_is_enough(long: Path, tmp_path: Path) -> None:
+    bare = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro none /dev/shm && exec "$@"', "sh"]
+    if subprocess.run([*bare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("only root mounts, and not everywhere")
+    arguments = [str(long), "-q", "--overwrite", "-o", str(tmp_path / "timeline.csv"), *ONLY]
+    made = list[bytes]()
+    for before, jobs in ((bare, "2"), ([], "1")):
+        done = subprocess.run([*before, *COMMAND, *arguments, "--jobs", jobs], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        made.append((tmp_path / "timeline.csv").read_bytes())
+    assert made[0] == made[1]
+
+
 @pytest.mark.parametrize("is_reading", [False, True], ids=["as a process begins", "while they read"])
 @pytest.mark.parametrize(
     "interrupt",
