@@ -3,21 +3,15 @@
 Whatever they do not give, for whatever reason, is read here.
 """
 
-import multiprocessing
-import os
 import pickle
-import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from isal import isal_zlib
 
@@ -26,6 +20,7 @@ from atop_timeline.ahead import in_order
 from atop_timeline.blocks import BLOCK_BYTES
 from atop_timeline.errors import EvidenceError
 from atop_timeline.evidence import LogFile, Problem
+from atop_timeline.processes import may_be_copied, processes
 from atop_timeline.rawlog import WHOLE, Stretch
 from atop_timeline.reading import LogReport, Part, Reading
 from atop_timeline.record import MOST_TASK_BYTES
@@ -40,10 +35,6 @@ _MOST_PACKED_BYTES = 1 << 26
 
 _MAIN_BYTES, _WORKER_BYTES = 300_000_000, 150_000_000
 """What this process takes while others read, and each of them."""
-
-_INTERRUPTS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-
-_Result = TypeVar("_Result")
 
 _reading = threading.Lock()  # what opens evidence is no business of several threads
 
@@ -175,17 +166,17 @@ def local(room: Room) -> Workers | None:
 
 @contextmanager
 def ready(room: Room) -> Iterator[Workers | None]:
-    """The same, and they are there at once: copies of this process, where it has no other threads yet.
+    """The same, and they are there at once: copies of this process, where it can be copied.
 
     Those that take their place, where one of them fails, start anew, which takes longer.
     """
     workers = local(room)
-    if workers is None or sys.platform != "linux" or threading.active_count() > 1:
+    if workers is None or not may_be_copied():
         yield workers
         return
     anew = workers.start
     with ExitStack() as stack:
-        begun = [_ending(stack, stack.enter_context(processes(workers.readers, "fork")))]
+        begun = [_ending(stack, stack.enter_context(processes(workers.readers, copied=True)))]
         workers.start = lambda: begun.pop() if begun else anew()
         workers.dismiss = stack.close
         yield workers
@@ -196,81 +187,6 @@ def _ending(stack: ExitStack, engine: Engine) -> Iterator[Engine]:
     """An engine that was begun before, and ends with a stack."""
     with stack.pop_all():
         yield engine
-
-
-@contextmanager
-def processes(count: int, method: str = "spawn") -> Iterator[Engine]:
-    """An executor of so many processes of this machine, which end with this one however that ends.
-
-    Where the machine does not let them start, it is one that does nothing.
-    """
-    context = multiprocessing.get_context(method)
-    wanted, owner = context.Pipe(duplex=False)
-    make = partial(ProcessPoolExecutor, count, context, _begin, (wanted, owner))
-    with wanted, owner, ThreadPoolExecutor(1) as starter:
-        try:
-            executor = _copying(make) if method == "fork" else starter.submit(_held, make).result()
-        except (OSError, RuntimeError):  # there may be no /dev/shm for semaphores, or too many processes
-            starter.shutdown()
-            yield starter  # it refuses whatever comes
-            return
-        with executor:
-            try:
-                yield _Processes(executor, starter)
-                executor.shutdown()
-            except BaseException:
-                owner.close()
-                executor.shutdown(cancel_futures=True)
-                raise
-
-
-def _copying(make: Callable[[], ProcessPoolExecutor]) -> ProcessPoolExecutor:
-    """An executor whose processes are there as copies of this one, made before it has another thread."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
-    try:
-        executor = make()
-        executor.submit(bool)  # anything has them all copied
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return executor
-
-
-class _Processes(NamedTuple):
-    """An executor, and the thread that starts its processes: interrupts find neither the one nor the others."""
-
-    executor: Executor
-    starter: Executor
-
-    def submit(self, function: Callable[[Task, Path | None], Done], task: Task, directory: Path | None, /) -> Pending:
-        return self.starter.submit(_held, self.executor.submit, function, task, directory).result()
-
-
-def _held(function: Callable[..., _Result], *arguments: object) -> _Result:
-    """What a function gives, with interrupts held from the processes that it starts.
-
-    They are not held any more in this thread once multiprocessing has started its own (resource_tracker.py).
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
-    return function(*arguments)
-
-
-def _begin(wanted: Connection, owner: Connection) -> None:
-    """In a new process, which has interrupts held: they are the parent's business, and its end is the end.
-
-    So is that of the executor, which terminates processes where one has failed.
-    """
-    for number in _INTERRUPTS:
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
-    owner.close()
-    threading.Thread(target=_end_after, args=(wanted,), daemon=True).start()
-
-
-def _end_after(wanted: Connection) -> None:
-    """Ends this process when nobody owns the other end any more."""
-    with suppress(EOFError):
-        wanted.recv()
-    os._exit(1)
 
 
 def _is_first(task: Task) -> bool:
