@@ -6,18 +6,14 @@ What takes time to import is imported where it is used: `--help` is asked for of
 import argparse
 import gc
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Sequence
 
 from atop_timeline.arguments import add_evidence, add_keys, add_messages, add_period, add_resources, cores, count, names
 from atop_timeline.errors import AtopTimelineError, UsageError
+from atop_timeline.interrupts import held, interruptible
 
 DONE, FAILED, DAMAGED, INTERRUPTED = 0, 1, 3, 130  # 2 is argparse's own, for wrong arguments
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_AGAIN_S = 0.05
 
 _EPILOG = """\
 exit status:
@@ -49,7 +45,7 @@ def status_of(parser: argparse.ArgumentParser, work: Callable[[], bool]) -> int:
     name = parser.prog.split()[0]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start threads that nothing uses
     try:
-        with _interruptible():
+        with interruptible():
             return DONE if work() else DAMAGED
     except UsageError as error:
         parser.error(str(error))
@@ -69,50 +65,11 @@ def _run(options: argparse.Namespace) -> bool:
         options.show()
         return True
     gc.disable()  # there is no garbage yet
-    from atop_timeline import command  # noqa: PLC0415  heavy
-
+    with held():  # DuckDB would abort
+        from atop_timeline import command  # noqa: PLC0415  heavy
     gc.freeze()  # nor will any of that be
     gc.enable()
     return (command.show if options.list else command.run)(options)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Signals end the work by `KeyboardInterrupt`; nothing ends the ending.
-
-    It comes again, as it may be lost: where C calls Python, and where objects are removed, no error can be raised.
-    What fails behind it, as a disk image that cannot be read, may fail by it.
-    """
-    ignored = sys.unraisablehook
-    came = False
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
-        handled = sys.exc_info()[1]
-        while handled:
-            if isinstance(handled, KeyboardInterrupt):
-                return
-            handled = handled.__context__
-        raise KeyboardInterrupt
-
-    sys.unraisablehook = lambda lost: None if isinstance(lost.exc_value, KeyboardInterrupt) else ignored(lost)
-    for number in _INTERRUPTS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, interrupt)
-    signal.signal(signal.SIGALRM, interrupt)
-    try:
-        yield
-    except Exception as error:
-        if came:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        for number in (signal.SIGALRM, *(_INTERRUPTS if came else ())):
-            signal.signal(number, signal.SIG_IGN)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        sys.unraisablehook = ignored
 
 
 def _parser() -> argparse.ArgumentParser:

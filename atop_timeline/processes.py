@@ -12,7 +12,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-_INTERRUPTS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+from atop_timeline.interrupts import INTERRUPTS, held
 
 _Result = TypeVar("_Result")
 
@@ -50,12 +50,9 @@ def processes(count: int, *, copied: bool = False) -> Iterator[Executor]:
 
 def _copying(make: Callable[[], ProcessPoolExecutor]) -> ProcessPoolExecutor:
     """An executor whose processes are there as copies of this one, made before it has another thread."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
-    try:
+    with held():
         executor = make()
         executor.submit(bool)  # anything has them all copied
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return executor
 
 
@@ -75,7 +72,7 @@ def _held(function: Callable[[], _Result]) -> _Result:
 
     They are not held any more in this thread once multiprocessing has started its own (resource_tracker.py).
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     return function()
 
 
@@ -84,9 +81,9 @@ def _begin(wanted: Connection, owner: Connection) -> None:
 
     So is that of the executor, which terminates processes where one has failed.
     """
-    for number in _INTERRUPTS:
+    for number in INTERRUPTS:
         signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
     owner.close()
     threading.Thread(target=_end_after, args=(wanted,), daemon=True).start()
 

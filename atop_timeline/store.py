@@ -35,7 +35,7 @@ _DTYPES = {Kind.INTEGER: np.int64, Kind.NUMBER: np.float64}
 _WRONG_STATEMENT = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 _SPECIAL = re.compile(r"[*?\[\]{}=\udc80-\udcff]")  # the last are bytes that are no UTF-8 (PEP 383)
 _STREAM_LACKS = re.compile(r"^ArrowArrayStream::\w+\(\) failed \(\d+\): ((?:Out of Memory|IO) Error: .*)", re.DOTALL)
-_INTERRUPTED = re.compile(r"^Query interrupted$|failed: KeyboardInterrupt: $")  # what DuckDB makes of KeyboardInterrupt
+_INTERRUPTED = re.compile(r"^Query interrupted$|failed: \w*Interrupt\w*: $")  # what DuckDB makes of KeyboardInterrupt
 _FULL, _LARGE = os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG)
 _KINDS = {"i": Kind.INTEGER, "u": Kind.INTEGER, "f": Kind.NUMBER, "b": Kind.FLAG}
 

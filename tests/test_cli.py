@@ -470,6 +470,27 @@ def begun(phase: str, folder: Path, *arguments: str) -> "subprocess.Popen[bytes]
     return process
 
 
+@pytest.mark.parametrize("words", [["cli", LOG, "-o", "-"], ["hunting.cli", "first-last", LOG]], ids=["cli", "hunt"])
+def test_interrupted_while_duckdb_is_loaded(words: Sequence[str]) -> None:
+    command = [sys.executable, "-m", f"atop_timeline.{words[0]}", *words[1:]]
+    for _ in range(5):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            loaded = Path(f"/proc/{process.pid}/maps")
+            while process.poll() is None and "_duckdb" not in loaded.read_text():
+                time.sleep(0.001)
+            assert interrupted(process).endswith(": interrupted, nothing was written\n")
+
+
+def test_interrupted_in_source_that_is_a_text(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("""
+import argparse, os, signal, sys
+from atop_timeline.cli import status_of
+sys.exit(status_of(argparse.ArgumentParser(), lambda: exec("while True: os.kill(os.getpid(), signal.SIGTERM)")))
+""")
+    done = subprocess.run([sys.executable, "-m", "script"], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.count(b"interrupted, nothing was written")) == (130, 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("phase", "later"),

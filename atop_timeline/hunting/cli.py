@@ -19,6 +19,7 @@ from atop_timeline.arguments import (
     first_moment,
 )
 from atop_timeline.cli import status_of
+from atop_timeline.interrupts import held
 
 from .usage import KINDS
 
@@ -68,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(question: str, options: argparse.Namespace) -> bool:
-    from .hunt import run  # noqa: PLC0415  heavy
-
+    with held():  # DuckDB would abort
+        from .hunt import run  # noqa: PLC0415  heavy
     return run(question, options)
 
 
