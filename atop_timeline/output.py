@@ -35,11 +35,11 @@ class Counted(io.RawIOBase):
 
     def write(self, data: "ReadableBuffer") -> int:
         """Passes on all of the data, and gives its size."""
+        size = memoryview(data).nbytes
+        self.size += size  # before: an interrupt may come when some of it has gone
         self._stream.write(data)
         if self._digest:
             self._digest.update(data)
-        size = memoryview(data).nbytes
-        self.size += size
         return size
 
     @property
