@@ -10,11 +10,9 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any
 
 from atop_timeline.interrupts import INTERRUPTS, held
-
-_Result = TypeVar("_Result")
 
 
 def may_be_copied() -> bool:
@@ -33,7 +31,7 @@ def processes(count: int, *, copied: bool = False) -> Iterator[Executor]:
     make = partial(ProcessPoolExecutor, count, context, _begin, (wanted, owner))
     with wanted, owner, ThreadPoolExecutor(1) as starter:
         try:
-            executor = _copying(make) if copied else starter.submit(_held, make).result()
+            executor = _copying(make) if copied else starter.submit(held()(make)).result()
         except (OSError, RuntimeError):  # there may be no /dev/shm for semaphores, or too many processes
             starter.shutdown()
             yield starter  # it refuses whatever comes
@@ -57,23 +55,17 @@ def _copying(make: Callable[[], ProcessPoolExecutor]) -> ProcessPoolExecutor:
 
 
 class _Processes(Executor):
-    """An executor, and the thread that starts its processes: interrupts find neither the one nor the others."""
+    """An executor, and the thread that starts its processes: interrupts find neither the one nor the others.
+
+    multiprocessing lets interrupts in again, in its thread, when it has started its own process (resource_tracker.py).
+    """
 
     def __init__(self, executor: Executor, starter: Executor) -> None:
         self._executor = executor
         self._starter = starter
 
     def submit(self, function: Callable[..., Any], /, *arguments: object, **named: object) -> Future[Any]:
-        return self._starter.submit(_held, partial(self._executor.submit, function, *arguments, **named)).result()
-
-
-def _held(function: Callable[[], _Result]) -> _Result:
-    """What a function gives, with interrupts held from the processes that it starts.
-
-    They are not held any more in this thread once multiprocessing has started its own (resource_tracker.py).
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
-    return function()
+        return self._starter.submit(held()(self._executor.submit), function, *arguments, **named).result()
 
 
 def _begin(wanted: Connection, owner: Connection) -> None:
